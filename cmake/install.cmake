@@ -1,0 +1,1 @@
+# Installing the library, its headers and the command: filled below.

@@ -1,0 +1,177 @@
+#include "base/sys.hpp"
+
+#include <linux/fiemap.h>
+#include <linux/fs.h>
+#include <linux/io_uring.h>
+#include <linux/openat2.h>
+#include <sched.h>
+#include <sys/ioctl.h>
+#include <sys/sendfile.h>
+#include <sys/syscall.h>
+#include <sys/xattr.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdio>
+
+#ifdef FERRY_SYS_FAULTS
+#include "support/fault_plan.hpp"
+#endif
+
+namespace ferry::sys {
+namespace {
+
+// Calls the kernel until it is not interrupted, and turns -1 and errno into -errno.
+template <typename Function>
+auto kernel_call([[maybe_unused]] Call call, Function function) noexcept -> decltype(function()) {
+  for (;;) {
+#ifdef FERRY_SYS_FAULTS
+    const auto result = testing::with_fault(call, function);
+#else
+    const auto result = function();
+#endif
+    if (result >= 0) [[likely]] {
+      return result;
+    }
+    if (errno != EINTR) {
+      return static_cast<decltype(function())>(-errno);
+    }
+  }
+}
+
+// The same for calls that move up to `length` bytes: a fault plan may shorten them.
+template <typename Function>
+ssize_t transfer_call([[maybe_unused]] Call call, std::size_t length, Function function) noexcept {
+#ifdef FERRY_SYS_FAULTS
+  length = testing::limited_length(call, length);
+#endif
+  return kernel_call(call, [&] { return function(length); });
+}
+
+}  // namespace
+
+const char* name(Call call) noexcept {
+  switch (call) {
+    case Call::openat: return "openat";
+    case Call::openat2: return "openat2";
+    case Call::close: return "close";
+    case Call::read: return "read";
+    case Call::write: return "write";
+    case Call::pread: return "pread";
+    case Call::pwrite: return "pwrite";
+    case Call::lseek: return "lseek";
+    case Call::copy_file_range: return "copy_file_range";
+    case Call::ficlone: return "FICLONE";
+    case Call::ficlonerange: return "FICLONERANGE";
+    case Call::splice: return "splice";
+    case Call::sendfile: return "sendfile";
+    case Call::pipe2: return "pipe2";
+    case Call::set_pipe_size: return "F_SETPIPE_SZ";
+    case Call::statx: return "statx";
+    case Call::statfs: return "fstatfs";
+    case Call::getdents64: return "getdents64";
+    case Call::mkdirat: return "mkdirat";
+    case Call::unlinkat: return "unlinkat";
+    case Call::renameat2: return "renameat2";
+    case Call::linkat: return "linkat";
+    case Call::symlinkat: return "symlinkat";
+    case Call::readlinkat: return "readlinkat";
+    case Call::mknodat: return "mknodat";
+    case Call::faccessat: return "faccessat";
+    case Call::fchmod: return "fchmod";
+    case Call::fchmodat: return "fchmodat";
+    case Call::fchown: return "fchown";
+    case Call::fchownat: return "fchownat";
+    case Call::utimensat: return "utimensat";
+    case Call::listxattr: return "listxattr";
+    case Call::getxattr: return "getxattr";
+    case Call::setxattr: return "setxattr";
+    case Call::removexattr: return "removexattr";
+    case Call::get_inode_flags: return "FS_IOC_GETFLAGS";
+    case Call::set_inode_flags: return "FS_IOC_SETFLAGS";
+    case Call::ftruncate: return "ftruncate";
+    case Call::fallocate: return "fallocate";
+    case Call::fadvise: return "posix_fadvise";
+    case Call::fsync: return "fsync";
+    case Call::fdatasync: return "fdatasync";
+    case Call::syncfs: return "syncfs";
+    case Call::fiemap: return "FS_IOC_FIEMAP";
+    case Call::get_descriptor_limit: return "getrlimit";
+    case Call::unshare_files: return "unshare";
+    case Call::io_uring_setup: return "io_uring_setup";
+    case Call::count_: break;
+  }
+  return "unknown";
+}
+
+// clang-format off
+int openat(int dirfd, const char* path, int flags, mode_t mode) noexcept { return kernel_call(Call::openat, [&] { return ::openat(dirfd, path, flags | O_CLOEXEC, mode); }); }
+int openat2(int dirfd, const char* path, const open_how& how) noexcept { return kernel_call(Call::openat2, [&] { return static_cast<int>(::syscall(SYS_openat2, dirfd, path, &how, sizeof how)); }); }
+ssize_t read(int fd, void* buffer, std::size_t length) noexcept { return transfer_call(Call::read, length, [&](std::size_t n) { return ::read(fd, buffer, n); }); }
+ssize_t write(int fd, const void* buffer, std::size_t length) noexcept { return transfer_call(Call::write, length, [&](std::size_t n) { return ::write(fd, buffer, n); }); }
+ssize_t pread(int fd, void* buffer, std::size_t length, off_t offset) noexcept { return transfer_call(Call::pread, length, [&](std::size_t n) { return ::pread(fd, buffer, n, offset); }); }
+ssize_t pwrite(int fd, const void* buffer, std::size_t length, off_t offset) noexcept { return transfer_call(Call::pwrite, length, [&](std::size_t n) { return ::pwrite(fd, buffer, n, offset); }); }
+off_t lseek(int fd, off_t offset, int whence) noexcept { return kernel_call(Call::lseek, [&] { return ::lseek(fd, offset, whence); }); }
+ssize_t copy_file_range(int in, off_t* in_offset, int out, off_t* out_offset, std::size_t length) noexcept { return transfer_call(Call::copy_file_range, length, [&](std::size_t n) { return ::copy_file_range(in, in_offset, out, out_offset, n, 0); }); }
+int ficlone(int out, int in) noexcept { return kernel_call(Call::ficlone, [&] { return ::ioctl(out, FICLONE, in); }); }
+int ficlonerange(int out, const file_clone_range& range) noexcept { return kernel_call(Call::ficlonerange, [&] { return ::ioctl(out, FICLONERANGE, &range); }); }
+ssize_t splice(int in, off_t* in_offset, int out, off_t* out_offset, std::size_t length, unsigned flags) noexcept { return transfer_call(Call::splice, length, [&](std::size_t n) { return ::splice(in, in_offset, out, out_offset, n, flags); }); }
+ssize_t sendfile(int out, int in, off_t* in_offset, std::size_t length) noexcept { return transfer_call(Call::sendfile, length, [&](std::size_t n) { return ::sendfile(out, in, in_offset, n); }); }
+int pipe2(int fds[2], int flags) noexcept { return kernel_call(Call::pipe2, [&] { return ::pipe2(fds, flags | O_CLOEXEC); }); }
+int set_pipe_size(int fd, int bytes) noexcept { return kernel_call(Call::set_pipe_size, [&] { return ::fcntl(fd, F_SETPIPE_SZ, bytes); }); }
+
+int statx(int dirfd, const char* path, int flags, unsigned mask, struct statx& out) noexcept { return kernel_call(Call::statx, [&] { return ::statx(dirfd, path, flags, mask, &out); }); }
+int fstatfs(int fd, struct statfs& out) noexcept { return kernel_call(Call::statfs, [&] { return ::fstatfs(fd, &out); }); }
+ssize_t getdents64(int fd, void* buffer, std::size_t length) noexcept { return kernel_call(Call::getdents64, [&] { return static_cast<ssize_t>(::syscall(SYS_getdents64, fd, buffer, length)); }); }
+ssize_t readlinkat(int dirfd, const char* path, char* buffer, std::size_t length) noexcept { return kernel_call(Call::readlinkat, [&] { return ::readlinkat(dirfd, path, buffer, length); }); }
+int faccessat(int dirfd, const char* path, int mode, int flags) noexcept { return kernel_call(Call::faccessat, [&] { return ::faccessat(dirfd, path, mode, flags | AT_EACCESS); }); }
+
+int mkdirat(int dirfd, const char* path, mode_t mode) noexcept { return kernel_call(Call::mkdirat, [&] { return ::mkdirat(dirfd, path, mode); }); }
+int unlinkat(int dirfd, const char* path, int flags) noexcept { return kernel_call(Call::unlinkat, [&] { return ::unlinkat(dirfd, path, flags); }); }
+int renameat2(int old_dirfd, const char* old_path, int new_dirfd, const char* new_path, unsigned flags) noexcept { return kernel_call(Call::renameat2, [&] { return ::renameat2(old_dirfd, old_path, new_dirfd, new_path, flags); }); }
+int linkat(int old_dirfd, const char* old_path, int new_dirfd, const char* new_path, int flags) noexcept { return kernel_call(Call::linkat, [&] { return ::linkat(old_dirfd, old_path, new_dirfd, new_path, flags); }); }
+int symlinkat(const char* target, int dirfd, const char* path) noexcept { return kernel_call(Call::symlinkat, [&] { return ::symlinkat(target, dirfd, path); }); }
+int mknodat(int dirfd, const char* path, mode_t mode, dev_t device) noexcept { return kernel_call(Call::mknodat, [&] { return ::mknodat(dirfd, path, mode, device); }); }
+
+int fchmod(int fd, mode_t mode) noexcept { return kernel_call(Call::fchmod, [&] { return ::fchmod(fd, mode); }); }
+int fchmodat(int dirfd, const char* path, mode_t mode) noexcept { return kernel_call(Call::fchmodat, [&] { return ::fchmodat(dirfd, path, mode, 0); }); }
+int fchown(int fd, uid_t uid, gid_t gid) noexcept { return kernel_call(Call::fchown, [&] { return ::fchown(fd, uid, gid); }); }
+int fchownat(int dirfd, const char* path, uid_t uid, gid_t gid, int flags) noexcept { return kernel_call(Call::fchownat, [&] { return ::fchownat(dirfd, path, uid, gid, flags); }); }
+// The raw call: glibc's wrapper refuses a null path.
+int utimensat(int dirfd, const char* path, const struct timespec times[2], int flags) noexcept { return kernel_call(Call::utimensat, [&] { return static_cast<int>(::syscall(SYS_utimensat, dirfd, path, times, flags)); }); }
+ssize_t flistxattr(int fd, char* list, std::size_t size) noexcept { return kernel_call(Call::listxattr, [&] { return ::flistxattr(fd, list, size); }); }
+ssize_t fgetxattr(int fd, const char* attribute, void* value, std::size_t size) noexcept { return kernel_call(Call::getxattr, [&] { return ::fgetxattr(fd, attribute, value, size); }); }
+int fsetxattr(int fd, const char* attribute, const void* value, std::size_t size) noexcept { return kernel_call(Call::setxattr, [&] { return ::fsetxattr(fd, attribute, value, size, 0); }); }
+int fremovexattr(int fd, const char* attribute) noexcept { return kernel_call(Call::removexattr, [&] { return ::fremovexattr(fd, attribute); }); }
+ssize_t listxattr(const char* path, char* list, std::size_t size) noexcept { return kernel_call(Call::listxattr, [&] { return ::listxattr(path, list, size); }); }
+ssize_t getxattr(const char* path, const char* attribute, void* value, std::size_t size) noexcept { return kernel_call(Call::getxattr, [&] { return ::getxattr(path, attribute, value, size); }); }
+int setxattr(const char* path, const char* attribute, const void* value, std::size_t size) noexcept { return kernel_call(Call::setxattr, [&] { return ::setxattr(path, attribute, value, size, 0); }); }
+int removexattr(const char* path, const char* attribute) noexcept { return kernel_call(Call::removexattr, [&] { return ::removexattr(path, attribute); }); }
+int get_inode_flags(int fd, unsigned& flags) noexcept { return kernel_call(Call::get_inode_flags, [&] { return ::ioctl(fd, FS_IOC_GETFLAGS, &flags); }); }
+int set_inode_flags(int fd, unsigned flags) noexcept { return kernel_call(Call::set_inode_flags, [&] { return ::ioctl(fd, FS_IOC_SETFLAGS, &flags); }); }
+
+int ftruncate(int fd, off_t length) noexcept { return kernel_call(Call::ftruncate, [&] { return ::ftruncate(fd, length); }); }
+int fallocate(int fd, int mode, off_t offset, off_t length) noexcept { return kernel_call(Call::fallocate, [&] { return ::fallocate(fd, mode, offset, length); }); }
+// posix_fadvise returns the error instead of setting errno: the raw call has one convention for all.
+int fadvise(int fd, off_t offset, off_t length, int advice) noexcept { return kernel_call(Call::fadvise, [&] { return static_cast<int>(::syscall(SYS_fadvise64, fd, offset, length, advice)); }); }
+int fsync(int fd) noexcept { return kernel_call(Call::fsync, [&] { return ::fsync(fd); }); }
+int fdatasync(int fd) noexcept { return kernel_call(Call::fdatasync, [&] { return ::fdatasync(fd); }); }
+int syncfs(int fd) noexcept { return kernel_call(Call::syncfs, [&] { return ::syncfs(fd); }); }
+int fiemap(int fd, struct fiemap& map) noexcept { return kernel_call(Call::fiemap, [&] { return ::ioctl(fd, FS_IOC_FIEMAP, &map); }); }
+
+int get_descriptor_limit(rlimit& out) noexcept { return kernel_call(Call::get_descriptor_limit, [&] { return ::getrlimit(RLIMIT_NOFILE, &out); }); }
+int unshare_files() noexcept { return kernel_call(Call::unshare_files, [&] { return ::unshare(CLONE_FILES); }); }
+int io_uring_setup(unsigned entries, io_uring_params& parameters) noexcept { return kernel_call(Call::io_uring_setup, [&] { return static_cast<int>(::syscall(SYS_io_uring_setup, entries, &parameters)); }); }
+// clang-format on
+
+// Not retried: on Linux the descriptor is gone even when close says EINTR (close(2)).
+int close(int fd) noexcept {
+#ifdef FERRY_SYS_FAULTS
+  const int result = testing::with_fault(Call::close, [&] { return ::close(fd); });
+#else
+  const int result = ::close(fd);
+#endif
+  return result < 0 && errno != EINTR ? -errno : 0;
+}
+
+}  // namespace ferry::sys
