@@ -1,0 +1,11 @@
+# Every public header must compile alone, and twice in a row. Part of the normal build, so that it cannot be forgotten.
+file(GLOB FERRY_PUBLIC_HEADERS CONFIGURE_DEPENDS RELATIVE ${PROJECT_SOURCE_DIR}/include include/ferry/*.hpp)
+set(FERRY_HEADER_CHECKS)
+foreach(header IN LISTS FERRY_PUBLIC_HEADERS)
+  string(REPLACE ".hpp" ".cpp" check ${PROJECT_BINARY_DIR}/header_check/${header})
+  file(CONFIGURE OUTPUT ${check} CONTENT "#include <${header}>\n#include <${header}>\n")
+  list(APPEND FERRY_HEADER_CHECKS ${check})
+endforeach()
+add_library(ferry_header_check OBJECT ${FERRY_HEADER_CHECKS})
+target_include_directories(ferry_header_check PRIVATE include)
+target_link_libraries(ferry_header_check PRIVATE ferry_warnings)
