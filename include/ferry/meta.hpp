@@ -22,28 +22,47 @@ struct MetadataSelection {
   [[nodiscard]] bool any() const noexcept { return mode || owner || times || acls || xattrs || inode_flags; }
 };
 
-/// How failures to carry attributes that the destination's file system does not know are taken.
+/// How it is taken that the destination's file system, or the caller's rights, do not allow an extended attribute
+/// (ENOTSUP, EPERM, EACCES): `cp -a` ignores that, `cp --preserve=xattr` reports it. Other errors are always reported.
 enum class UnsupportedAttributes : std::uint8_t { ignore, report };
 
-/// Names one file for metadata work. `fd` is open on it; if `by_proc_path` it is an O_PATH descriptor (symlinks,
-/// devices), and calls that O_PATH does not allow go through /proc/self/fd.
+/// Names one file for metadata work: `fd` is open on it. If `path_only`, it was opened with O_PATH (symlinks, devices,
+/// fifos), and calls that O_PATH does not allow go through /proc/self/fd.
 struct MetadataTarget {
   int fd = -1;
-  bool by_proc_path = false;
+  bool path_only = false;
 };
 
-/// Gives `to` the selected metadata of `from`, setting only what differs from `to_status` (the destination as
-/// created, STATX_BASIC_STATS; null when it was created this moment by this process with `to_created_mode`).
-/// Order: owner, attributes and ACLs, mode, times, inode flags - so that set-user-ID bits and capabilities are not lost
-/// to a later call (chown(2), capabilities(7)).
+/// What a destination has before it is given metadata, as far as that saves calls.
+struct MetadataState {
+  std::uint32_t mode = 0;  ///< Permission bits it has now.
+  std::uint32_t uid = 0;
+  std::uint32_t gid = 0;
+  /// It may carry ACLs of its own (it existed before, or its directory has a default ACL), to be removed if the source
+  /// has none.
+  bool may_have_acls = false;
+};
+
+/// Which part of the metadata copy_metadata() could not carry over.
+enum class MetadataPart : std::uint8_t { owner, mode, times, xattrs, acls, inode_flags };
+
+/// A failure of copy_metadata().
+struct MetadataError {
+  MetadataPart part = MetadataPart::mode;
+  Error error;
+};
+
+/// Gives `to` the selected metadata of `from`, setting only what differs from `state`. Order: owner, attributes and
+/// ACLs, mode, times, inode flags, so that set-user-ID bits and capabilities are not lost to a later call (chown(2),
+/// capabilities(7)).
 ///
-/// Continues after a failure; the first one is returned, its `operation` naming what could not be preserved. ENOTSUP
-/// for attributes is dropped under UnsupportedAttributes::ignore. Cost: for a plain file with nothing to carry, one
-/// flistxattr (only if acls or xattrs) and one utimensat.
-[[nodiscard]] Result<void> copy_metadata(MetadataTarget from, const struct ::statx& from_status, MetadataTarget to,
-                                         const struct ::statx* to_status, std::uint32_t to_created_mode,
-                                         const MetadataSelection& selection,
-                                         UnsupportedAttributes unsupported = UnsupportedAttributes::report);
+/// A caller who may not give files away (EPERM, EINVAL without CAP_CHOWN) keeps the owner, as `cp -p` does; then the
+/// set-user-ID, set-group-ID and sticky bits are not set either. Goes on after a failure; the first one is returned,
+/// with an empty path. Cost for a plain file with nothing to carry: one flistxattr (only if acls or xattrs) and one
+/// utimensat (only if times).
+[[nodiscard]] std::expected<void, MetadataError> copy_metadata(
+    MetadataTarget from, const struct ::statx& from_status, MetadataTarget to, const MetadataState& state,
+    const MetadataSelection& selection, UnsupportedAttributes unsupported = UnsupportedAttributes::ignore);
 
 /// Identifies an inode across the machine.
 struct InodeIdentity {
