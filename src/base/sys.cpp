@@ -5,9 +5,11 @@
 #include <linux/io_uring.h>
 #include <linux/openat2.h>
 #include <sched.h>
+#include <sys/file.h>
 #include <sys/ioctl.h>
 #include <sys/sendfile.h>
 #include <sys/syscall.h>
+#include <sys/utsname.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 
@@ -99,6 +101,9 @@ const char* name(Call call) noexcept {
     case Call::get_descriptor_limit: return "getrlimit";
     case Call::unshare_files: return "unshare";
     case Call::io_uring_setup: return "io_uring_setup";
+    case Call::flock: return "flock";
+    case Call::get_file_flags: return "F_GETFL";
+    case Call::uname: return "uname";
     case Call::count_: break;
   }
   return "unknown";
@@ -157,6 +162,9 @@ int fadvise(int fd, off_t offset, off_t length, int advice) noexcept { return ke
 int fsync(int fd) noexcept { return kernel_call(Call::fsync, [&] { return ::fsync(fd); }); }
 int fdatasync(int fd) noexcept { return kernel_call(Call::fdatasync, [&] { return ::fdatasync(fd); }); }
 int syncfs(int fd) noexcept { return kernel_call(Call::syncfs, [&] { return ::syncfs(fd); }); }
+int flock(int fd, int operation) noexcept { return kernel_call(Call::flock, [&] { return ::flock(fd, operation); }); }
+int get_file_flags(int fd) noexcept { return kernel_call(Call::get_file_flags, [&] { return ::fcntl(fd, F_GETFL); }); }
+int uname(struct utsname& out) noexcept { return kernel_call(Call::uname, [&] { return ::uname(&out); }); }
 int fiemap(int fd, struct fiemap& map) noexcept { return kernel_call(Call::fiemap, [&] { return ::ioctl(fd, FS_IOC_FIEMAP, &map); }); }
 
 int get_descriptor_limit(rlimit& out) noexcept { return kernel_call(Call::get_descriptor_limit, [&] { return ::getrlimit(RLIMIT_NOFILE, &out); }); }

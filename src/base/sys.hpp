@@ -19,6 +19,7 @@ struct file_clone_range;
 struct open_how;
 struct fiemap;
 struct io_uring_params;
+struct utsname;
 
 namespace ferry::sys {
 
@@ -71,6 +72,9 @@ enum class Call : std::uint8_t {
   get_descriptor_limit,
   unshare_files,
   io_uring_setup,
+  flock,
+  get_file_flags,
+  uname,
   count_,
 };
 
@@ -142,10 +146,15 @@ int fadvise(int fd, off_t offset, off_t length, int advice) noexcept;
 int fsync(int fd) noexcept;
 int fdatasync(int fd) noexcept;
 int syncfs(int fd) noexcept;
+/// flock(2); `operation` as there. EWOULDBLOCK with LOCK_NB when another open file holds the lock.
+int flock(int fd, int operation) noexcept;
 /// FS_IOC_FIEMAP; `map` has room for map.fm_extent_count extents.
 int fiemap(int fd, struct fiemap& map) noexcept;
 
 // The process.
+/// F_GETFL: access mode and status flags of an open file.
+int get_file_flags(int fd) noexcept;
+int uname(struct utsname& out) noexcept;
 int get_descriptor_limit(rlimit& out) noexcept;
 /// unshare(CLONE_FILES): gives the calling thread its own copy of the descriptor table.
 int unshare_files() noexcept;

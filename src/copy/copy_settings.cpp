@@ -1,0 +1,44 @@
+#include "copy/copy_settings.hpp"
+
+#include <algorithm>
+#include <atomic>
+#include <cerrno>
+
+#include "copy/free_memory.hpp"
+
+namespace ferry {
+namespace {
+
+std::atomic<std::size_t> process_chunk_size = default_copy_chunk_size_bytes;
+
+bool within_limits(std::size_t bytes) noexcept {
+  return bytes >= min_copy_chunk_size_bytes && bytes <= max_copy_chunk_size_bytes;
+}
+
+}  // namespace
+
+Result<void> set_copy_chunk_size(std::size_t bytes) {
+  if (!within_limits(bytes)) {
+    return fail(ERANGE, "set_copy_chunk_size");
+  }
+  process_chunk_size.store(bytes, std::memory_order_relaxed);
+  return {};
+}
+
+std::size_t copy_chunk_size() noexcept { return process_chunk_size.load(std::memory_order_relaxed); }
+
+namespace engine {
+
+Result<std::size_t> chunk_for(const CopyOptions& options) {
+  const std::size_t configured = options.chunk_size_bytes == 0 ? copy_chunk_size() : options.chunk_size_bytes;
+  if (!within_limits(configured)) {
+    return fail(ERANGE, "chunk size");
+  }
+  const std::uint64_t budget = options.memory_budget_bytes == 0 ? copy_memory_share() : options.memory_budget_bytes;
+  const std::uint64_t affordable = std::min<std::uint64_t>(configured, budget);
+  constexpr std::size_t page = 4096;
+  return std::max<std::size_t>(affordable / page * page, min_copy_chunk_size_bytes);
+}
+
+}  // namespace engine
+}  // namespace ferry

@@ -1,0 +1,99 @@
+#include "copy/method_choice.hpp"
+
+#include <sys/stat.h>
+
+#include <cerrno>
+
+namespace ferry::engine {
+namespace {
+
+// copy_file_range before 5.3 corrupts in corner cases and misses checks (copy_file_range(2), BUGS).
+constexpr KernelVersion first_safe_copy_file_range{5, 3};
+
+bool both_regular(const CopyFacts& facts) noexcept {
+  return facts.source == FileKind::regular && facts.destination == FileKind::regular;
+}
+
+bool may_share(const CopyFacts& facts) noexcept {
+  const bool would_keep_unwanted_holes = facts.sparse == SparseMode::never && facts.has_holes;
+  return facts.reflink != ReflinkMode::never && !would_keep_unwanted_holes && facts.sparse != SparseMode::always;
+}
+
+bool copies_in_kernel(const CopyFacts& facts) noexcept {
+  // Zeros can only be found, and bytes only be hashed on the way, by looking at them. (Without read_write among the
+  // allowed methods verify reads the source again.)
+  const bool must_see_bytes =
+      facts.sparse == SparseMode::always || (facts.verify && facts.allowed.contains(CopyMethod::read_write));
+  const bool size_known = facts.size_bytes > 0 || !facts.allowed.contains(CopyMethod::read_write);
+  return !must_see_bytes && size_known;
+}
+
+}  // namespace
+
+FileKind file_kind(unsigned mode) noexcept {
+  switch (mode & S_IFMT) {
+    case S_IFREG: return FileKind::regular;
+    case S_IFIFO: return FileKind::pipe;
+    case S_IFSOCK: return FileKind::socket;
+    default: return FileKind::other;
+  }
+}
+
+MethodOrder choose_methods(const CopyFacts& facts) noexcept {
+  MethodOrder order;
+  const auto add = [&](CopyMethod method, bool applies) {
+    if (applies && facts.allowed.contains(method)) {
+      order.add(method);
+    }
+  };
+  const auto known_good = [&](CopyMethod method) { return !facts.refused.contains(method); };
+
+  if (facts.reflink == ReflinkMode::always) {
+    add(CopyMethod::reflink,
+        both_regular(facts) && may_share(facts));  // asked even if refused: its errno is the answer
+    return order;
+  }
+  const bool in_kernel = copies_in_kernel(facts);
+  const bool any_pipe = facts.source == FileKind::pipe || facts.destination == FileKind::pipe;
+  add(CopyMethod::reflink,
+      both_regular(facts) && facts.size_bytes > 0 && may_share(facts) && known_good(CopyMethod::reflink));
+  add(CopyMethod::copy_file_range, both_regular(facts) && in_kernel && may_share(facts) && !facts.verify &&
+                                       facts.kernel >= first_safe_copy_file_range &&
+                                       known_good(CopyMethod::copy_file_range));
+  add(CopyMethod::splice, any_pipe && !facts.verify && facts.sparse != SparseMode::always);
+  add(CopyMethod::sendfile, facts.source == FileKind::regular && facts.destination == FileKind::socket && in_kernel);
+  add(CopyMethod::read_write, true);
+  // Between two files these lose to read_write (docs/PERFORMANCE.md): only where that is not allowed.
+  if (both_regular(facts) && !facts.allowed.contains(CopyMethod::read_write)) {
+    add(CopyMethod::splice, in_kernel && known_good(CopyMethod::splice));
+    add(CopyMethod::sendfile, in_kernel && known_good(CopyMethod::sendfile));
+  }
+  return order;
+}
+
+Refusal classify_refusal(CopyMethod method, int errno_value) noexcept {
+  switch (errno_value) {
+    case ENOSYS:
+    case EOPNOTSUPP:
+    case ENOTTY:
+    case EINVAL:
+    case EXDEV:
+    case ETXTBSY:
+    case EPERM:
+    case EACCES: return Refusal::unsupported;
+    case EBADF:
+      return Refusal::unsupported;  // O_APPEND, or a file system's way to say no; a truly bad fd fails again by read
+    case ENOENT:                    // CIFS
+    case EIO:                       // CIFS
+    case EAGAIN:                    // ZFS with dirty data (openzfs 15172)
+    case EFBIG:                     // at the very end of the offset range
+      return method == CopyMethod::copy_file_range ? Refusal::unsupported : Refusal::final;
+    default: return Refusal::final;
+  }
+}
+
+bool refusal_is_lasting(int errno_value) noexcept {
+  return errno_value == ENOSYS || errno_value == EOPNOTSUPP || errno_value == ENOTTY || errno_value == EXDEV;
+}
+
+}  // namespace ferry::engine
