@@ -4,6 +4,7 @@
 #include <linux/fs.h>
 #include <linux/magic.h>
 #include <sys/statvfs.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include <array>
@@ -352,6 +353,50 @@ Finding ask_one_file_system(const Place& from, const Place& to) {
   return same ? yes() : refused(0);
 }
 
+// What ferry itself does with a file of this size here: really copied, so that the answer is the engine's own.
+Result<CopyReport> copy_as_ferry_does(const Place& from, const Place& to, std::size_t bytes) {
+  Result<Files> files = make_files(from, to, bytes);
+  if (!files) {
+    return std::unexpected(files.error());
+  }
+  struct statx source = {};
+  struct statx destination = {};
+  if (const int result = sys::statx(files->from.get(), "", AT_EMPTY_PATH, STATX_BASIC_STATS, source); result < 0) {
+    return fail(-result, "statx", from.directory());
+  }
+  if (const int result = sys::statx(files->to.get(), "", AT_EMPTY_PATH, STATX_INO, destination); result < 0) {
+    return fail(-result, "statx", to.directory());
+  }
+  const dev_t device = ::makedev(destination.stx_dev_major, destination.stx_dev_minor);
+  return FileCopier(CopyOptions{}).copy(files->from.get(), source, files->to.get(), 0, device);
+}
+
+Entry choice_entry(const char* key, const char* label, const Result<CopyReport>& report) {
+  nlohmann::ordered_json json = {{"method", nullptr}};
+  if (!report) {
+    json["error"] = report.error().to_string();
+    return entry(key, label, json, "unknown: " + report.error().to_string());
+  }
+  const std::optional<CopyMethod> method = report->method();
+  std::string text = method ? std::string(to_string(*method)) : "nothing to move";
+  if (method) {
+    json["method"] = to_string(*method);
+  }
+  for (std::size_t i = 0; i < copy_method_count; ++i) {
+    if (const int refusal = report->refused_errno.at(i); refusal != 0) {
+      const std::string_view name = to_string(static_cast<CopyMethod>(i));
+      json["refused"][std::string(name)] = refusal;
+      text += fmt::format("; {} refused: {}", name, words(refusal));
+    }
+  }
+  return entry(key, label, json, text);
+}
+
+void add_choices(const Place& from, const Place& to, Entries& out) {
+  out.push_back(choice_entry("small_files", "ferry, small files", copy_as_ferry_does(from, to, small_sample_bytes)));
+  out.push_back(choice_entry("large_files", "ferry, large files", copy_as_ferry_does(from, to, sample_bytes)));
+}
+
 }  // namespace
 
 // ------------------------------------------------------------------------------------------- public
@@ -461,6 +506,7 @@ Entries examine_pair(const Place& from, const Place& to) {
   Entries out;
   out.push_back(entry("one_file_system", "one file system", ask_one_file_system(from, to)));
   add_kernel_ways(from, to, out);
+  add_choices(from, to, out);
   return out;
 }
 

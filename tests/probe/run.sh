@@ -60,6 +60,7 @@ says_why_two_file_systems_cannot_reflink() {
   out=$(json "$shm" "$disk")
   is '.copying.one_file_system.works' false <<<"$out"
   is '.copying.reflink.errno' 18 <<<"$out"  # EXDEV
+  is '.copying.large_files.refused.reflink' 18 <<<"$out"
   is '.copying.splice.works' true <<<"$out"
   is '.places | length' 2 <<<"$out"
   "$FERRY" probe "$shm" "$disk" | grep -q 'reflink  *no: Invalid cross-device link' || die "not in the table"
@@ -72,6 +73,7 @@ finds_reflink() {
   is '.places[0].file_system' "$1" <<<"$out"
   is '.copying.reflink.works' true <<<"$out"
   is '.copying.copy_file_range.works' true <<<"$out"
+  is '.copying.large_files.method' reflink <<<"$out"
   is '.places[0].acls.works' true <<<"$out"
   is '.places[0].birth_time.works' true <<<"$out"
 }
