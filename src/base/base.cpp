@@ -39,11 +39,14 @@ std::size_t utf8_length(std::string_view text) noexcept {
   return 0;
 }
 
-// C0 and DEL, and the C1 controls U+0080..U+009F, which some terminals obey.
-bool is_control(std::string_view character) noexcept {
+// C0 and DEL, the C1 controls U+0080..U+009F, which some terminals obey, and the separators U+2028 and U+2029.
+bool is_unprintable(std::string_view character) noexcept {
   const auto first = static_cast<unsigned char>(character[0]);
   if (character.size() == 1) {
     return first < 0x20U || first == 0x7FU;
+  }
+  if (character == "\xE2\x80\xA8" || character == "\xE2\x80\xA9") {
+    return true;
   }
   return character.size() == 2 && first == 0xC2U && static_cast<unsigned char>(character[1]) < 0xA0U;
 }
@@ -51,18 +54,42 @@ bool is_control(std::string_view character) noexcept {
 void append_escaped(std::string& out, std::string_view bytes) {
   for (const char c : bytes) {
     switch (c) {
-      case '\n': out += "\\n"; break;
+      case '\a': out += "\\a"; break;
+      case '\b': out += "\\b"; break;
       case '\t': out += "\\t"; break;
+      case '\n': out += "\\n"; break;
+      case '\v': out += "\\v"; break;
+      case '\f': out += "\\f"; break;
       case '\r': out += "\\r"; break;
       default: out += fmt::format("\\{:03o}", static_cast<unsigned char>(c)); break;
     }
   }
 }
 
+// Characters that mean the same in "..." and outside it, for the shell and for people: coreutils' choice.
+bool plain_in_double_quotes(std::string_view path) noexcept {
+  for (std::size_t i = 0; i < path.size();) {
+    const std::size_t length = utf8_length(path.substr(i));
+    if (length == 0 || is_unprintable(path.substr(i, length))) {
+      return false;
+    }
+    const char c = path[i];
+    constexpr std::string_view special = "!\"$&()*;<=>?[\\^`{|}";
+    if (special.find(c) != std::string_view::npos || (i > 0 && (c == '#' || c == '~'))) {
+      return false;
+    }
+    i += length;
+  }
+  return true;
+}
+
 }  // namespace
 
 std::string quoted(std::string_view path) {
-  // As coreutils' shell-escape style: plain runs in '...', anything else in $'...'.
+  // As coreutils' shell-escape style: plain runs in '...', anything else in $'...'; "it's" where that is all.
+  if (path.find('\'') != std::string_view::npos && plain_in_double_quotes(path)) {
+    return fmt::format("\"{}\"", path);
+  }
   std::string out = "'";
   bool in_escape = false;
   const auto switch_to = [&](bool escape) {
@@ -74,15 +101,17 @@ std::string quoted(std::string_view path) {
   for (std::size_t i = 0; i < path.size();) {
     const std::size_t length = utf8_length(path.substr(i));
     const std::string_view character = path.substr(i, length == 0 ? 1 : length);
-    if (length == 0 || is_control(character)) {
+    if (length == 0 || is_unprintable(character)) {
       switch_to(true);
       append_escaped(out, character);
     } else if (character == "'") {
       if (in_escape) {
-        out += "\\'";
+        out += '\'';  // ends $'...', so that \' stands alone and a plain run begins
+        in_escape = false;
       } else {
-        out += "'\\''";
+        out += "'";
       }
+      out += "\\''";
     } else {
       switch_to(false);
       out += character;
