@@ -1,0 +1,121 @@
+// The JSON half of cp_messages.hpp.
+#include <nlohmann/json.hpp>
+
+#include <cstring>
+
+#include "cli/cp_messages.hpp"
+
+namespace ferry::cli {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+// Never throws: bytes that are not UTF-8 become U+FFFD (see add_name() for the exact name).
+std::string one_line(const Json& value) { return value.dump(-1, ' ', false, Json::error_handler_t::replace); }
+
+bool is_utf8(std::string_view text) {
+  try {
+    (void)Json(text).dump();  // strict: throws on anything that is not
+    return true;
+  } catch (const Json::exception&) {
+    return false;
+  }
+}
+
+std::string base64(std::string_view bytes) {
+  constexpr std::string_view digits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+  std::string text;
+  for (std::size_t i = 0; i < bytes.size(); i += 3) {
+    const auto byte = [&](std::size_t at) -> unsigned {
+      return i + at < bytes.size() ? static_cast<unsigned char>(bytes[i + at]) : 0U;
+    };
+    const unsigned group = byte(0) << 16U | byte(1) << 8U | byte(2);
+    for (unsigned digit = 0; digit < 4; ++digit) {
+      text += i + digit <= bytes.size() ? digits[group >> (18U - 6U * digit) & 63U] : '=';
+    }
+  }
+  return text;
+}
+
+void add_name(Json& to, const char* field, std::string_view name) {
+  to[field] = name;
+  if (!is_utf8(name)) {
+    to[std::string(field) + "_base64"] = base64(name);
+  }
+}
+
+std::string errno_word(int value) {
+  const char* name = strerrorname_np(value);  // glibc 2.32
+  return name != nullptr ? name : std::to_string(value);
+}
+
+void add_report(Json& to, const CopyReport& report) {
+  to["size_bytes"] = report.size_bytes;
+  to["bytes_copied"] = report.bytes_copied;
+  to["hole_bytes"] = report.hole_bytes;
+  Json bytes = Json::object();
+  Json refused = Json::object();
+  for (std::size_t i = 0; i < copy_method_count; ++i) {
+    const std::string name(ferry::to_string(static_cast<CopyMethod>(i)));
+    if (report.bytes_by_method[i] > 0) {
+      bytes[name] = report.bytes_by_method[i];
+    }
+    if (report.refused_errno[i] != 0) {
+      refused[name] = errno_word(report.refused_errno[i]);
+    }
+  }
+  to["bytes_by_method"] = bytes;
+  to["refused"] = refused;
+  to["verified"] = report.verified;
+  to["source_changed"] = report.source_changed;
+}
+
+}  // namespace
+
+std::string json_event(const TreeEvent& event) {
+  Json line = {{"event", to_string(event.kind)}};
+  add_name(line, "source", event.source);
+  add_name(line, "destination", event.destination);
+  if (!event.backup.empty()) {
+    add_name(line, "backup", event.backup);
+  }
+  if (event.report != nullptr) {
+    if (const auto method = event.report->method()) {
+      line["method"] = ferry::to_string(*method);
+    }
+    add_report(line, *event.report);
+  }
+  return one_line(line);
+}
+
+std::string json_error(const TreeError& error, std::string_view message) {
+  Json line = {{"event", "error"}, {"problem", to_string(error.problem)}, {"message", message}};
+  if (error.error.errno_value() != 0) {
+    line["errno"] = errno_word(error.error.errno_value());
+    line["operation"] = error.error.operation;
+  }
+  add_name(line, "source", error.source);
+  add_name(line, "destination", error.destination);
+  return one_line(line);
+}
+
+std::string json_summary(const TreeReport& report, int status, int signal, bool dry_run) {
+  Json line = {{"event", "summary"},
+               {"exit_status", status},
+               {"dry_run", dry_run},
+               {"regular_files", report.regular_files},
+               {"directories", report.directories},
+               {"symlinks", report.symlinks},
+               {"hard_links", report.hard_links},
+               {"special_files", report.special_files},
+               {"skipped", report.skipped},
+               {"errors", report.errors},
+               {"seconds", std::chrono::duration<double>(report.elapsed).count()}};
+  if (signal != 0) {
+    line["signal"] = signal;
+  }
+  add_report(line, report.data);
+  return one_line(line);
+}
+
+}  // namespace ferry::cli
