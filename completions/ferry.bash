@@ -1,0 +1,83 @@
+# bash completion for ferry                                -*- shell-script -*-
+
+# Every option in the form that is completed; those that end in = take a value.
+_ferry_options() {
+  case $1 in
+    cp)
+      echo "--archive --attributes-only --backup --backup= --chunk-size= --context --copy-contents --debug --dereference
+        --dry-run --explain --force --fsync --help --inplace --interactive --jobs= --json --keep-directory-symlink
+        --link --method= --no-clobber --no-dereference --no-preserve= --no-target-directory --one-file-system --parents
+        --preallocate --preserve --preserve= --progress --progress= --recursive --reflink --reflink=
+        --remove-destination --sparse= --strip-trailing-slashes --suffix= --symbolic-link --target-directory= --update
+        --update= --verbose --verify --version -a -b -d -f -H -i -L -l -n -P -p -R -r -S -s -T -t -u -v -x -Z"
+      ;;
+    probe) echo "--help --json" ;;
+    bench) echo "--help" ;;
+    bench-tree)
+      echo "--cold --copies --flags --from --help --json --peers --preset --rival --rounds --source --stage --to --warm-up"
+      ;;
+    bench-file)
+      echo "--cold --from --fsync --help --json --method --peers --rival --rounds --size --sparse --to --warm-up"
+      ;;
+    *) echo "--help --version" ;;
+  esac
+}
+
+# The words that may follow an option; empty for file names, sizes and numbers.
+_ferry_values() {
+  case $1 in
+    --reflink | --progress | --sparse) echo "auto always never" ;;
+    --update) echo "all none none-fail older" ;;
+    --backup) echo "none off numbered t existing nil simple never" ;;
+    --preserve | --no-preserve) echo "mode ownership timestamps links xattr all" ;;
+    --method) echo "reflink copy_file_range splice sendfile read_write" ;;
+    --preset) echo "share small-files medium-files flat" ;;
+    --flags) echo "-a -r" ;;
+    --peers) echo "cp rsync dd node bun std all" ;;
+  esac
+}
+
+_ferry() {
+  local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]}
+  local command=${COMP_WORDS[1]-}
+  COMPREPLY=()
+
+  if [[ $COMP_CWORD -eq 1 ]]; then
+    mapfile -t COMPREPLY < <(compgen -W "cp probe bench --help --version" -- "$current")
+    return
+  fi
+  if [[ $command == bench ]]; then
+    if [[ $COMP_CWORD -eq 2 ]]; then
+      mapfile -t COMPREPLY < <(compgen -W "tree file --help" -- "$current")
+      return
+    fi
+    command=bench-${COMP_WORDS[2]}
+  fi
+
+  # "--option=value" comes as three words, because = separates words.
+  local option=$previous
+  if [[ $current == = ]]; then
+    current=""
+  elif [[ $previous == = && $COMP_CWORD -ge 2 ]]; then
+    option=${COMP_WORDS[COMP_CWORD - 2]}
+  fi
+  local takes_value=no
+  [[ $previous == = || ${COMP_WORDS[COMP_CWORD]} == = || $command == bench-* ]] && takes_value=yes
+
+  local values=""
+  [[ $takes_value == yes && $option == --* ]] && values=$(_ferry_values "$option")
+  if [[ -n $values ]]; then
+    mapfile -t COMPREPLY < <(compgen -W "$values" -- "$current")
+  elif [[ $option == --target-directory || $previous == -t || $option == --from || $option == --to ]]; then
+    mapfile -t COMPREPLY < <(compgen -d -- "$current")
+    compopt -o filenames
+  elif [[ $current == -* ]]; then
+    mapfile -t COMPREPLY < <(compgen -W "$(_ferry_options "$command")" -- "$current")
+    [[ ${#COMPREPLY[@]} -eq 1 && ${COMPREPLY[0]} == *= ]] && compopt -o nospace
+  else
+    mapfile -t COMPREPLY < <(compgen -f -- "$current")
+    compopt -o filenames
+  fi
+}
+
+complete -F _ferry ferry

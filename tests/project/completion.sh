@@ -1,0 +1,44 @@
+#!/usr/bin/env bash
+# The bash completion completes; those for zsh and fish are accepted by their shells, where installed.
+set -euo pipefail
+root=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/../.." && pwd)
+scratch=$(mktemp -d)
+trap 'rm -rf "$scratch"' EXIT
+cd "$scratch"
+mkdir directory
+touch file
+# shellcheck source=/dev/null
+source "$root/completions/ferry.bash"
+compopt() { :; }  # only allowed while readline completes
+
+# expect WANTED WORD...: completing the last of the words gives WANTED.
+expect() {
+  local wanted=$1 got
+  shift
+  COMP_WORDS=("$@")
+  COMP_CWORD=$(($# - 1))
+  _ferry
+  got=$(printf '%s\n' "${COMPREPLY[@]}" | LC_ALL=C sort | paste -sd ' ')
+  [[ $got == "$wanted" ]] || { echo "failed: '$*' completes to '$got', not '$wanted'"; exit 1; }
+}
+expect '--help --version bench cp probe' ferry ''
+expect 'cp' ferry c
+expect '--reflink --reflink=' ferry cp --refl
+expect 'always auto never' ferry cp --reflink =
+expect 'always auto' ferry cp --reflink = a
+expect 'directory file' ferry cp --reflink ''
+expect 'directory' ferry cp -t ''
+expect 'file' ferry cp -a f
+expect '--json' ferry probe --j
+expect 'file' ferry bench f
+expect '--preset' ferry bench tree --pre
+expect 'small-files' ferry bench tree --preset sm
+expect '--sparse' ferry bench file --sp
+
+for check in "zsh -n $root/completions/_ferry" "fish -n $root/completions/ferry.fish"; do
+  if command -v "${check%% *}" >/dev/null; then
+    $check
+  else
+    echo "not checked, not installed: ${check%% *}"
+  fi
+done
