@@ -13,8 +13,10 @@
 #include "copy/copy_settings.hpp"
 #include "copy/mover.hpp"
 #include "copy/segments.hpp"
+#include "copy/source_check.hpp"
 #include "copy/statistics.hpp"
 #include "copy/transfer_buffer.hpp"
+#include "copy/verify.hpp"
 
 namespace ferry {
 namespace {
@@ -37,13 +39,6 @@ std::size_t small_limit(const CopyOptions& options) noexcept {
   const bool possible =
       options.methods.contains(CopyMethod::read_write) && !asks_for_more && !chunk_wrong && !budget_small;
   return possible ? small_file_bytes : 0;
-}
-
-bool same_content_version(const struct ::statx& a, const struct ::statx& b) noexcept {
-  const auto same_time = [](const statx_timestamp& x, const statx_timestamp& y) {
-    return x.tv_sec == y.tv_sec && x.tv_nsec == y.tv_nsec;
-  };
-  return a.stx_size == b.stx_size && same_time(a.stx_mtime, b.stx_mtime) && same_time(a.stx_ctime, b.stx_ctime);
 }
 
 }  // namespace
@@ -98,24 +93,6 @@ int write_fully(int out, const std::byte* data, std::size_t size) noexcept {
   return 0;
 }
 
-// After a copy of `copied` bytes that ended where read() said the source ends: whether the source changed meanwhile,
-// or EIO if it did not and the bytes do not account for its size.
-Result<bool> check_source(int in, const struct ::statx& before, std::uint64_t copied) {
-  struct ::statx after = {};
-  if (const int error = sys::statx(in, "", AT_EMPTY_PATH, STATX_BASIC_STATS, after); error != 0) {
-    return fail(-error, "statx");
-  }
-  if (!same_content_version(before, after)) {
-    return true;
-  }
-  // Synthetic files (procfs, sysfs) have a size that means nothing, and no blocks.
-  const bool size_means_something = S_ISREG(before.stx_mode) && before.stx_blocks > 0;
-  if (size_means_something && copied < before.stx_size) {
-    return fail(EIO, "read");
-  }
-  return false;
-}
-
 }  // namespace
 
 Result<CopyReport> FileCopier::State::copy_small(int in, const struct ::statx& in_status, int out,
@@ -143,7 +120,7 @@ Result<CopyReport> FileCopier::State::copy_small(int in, const struct ::statx& i
     at_end = got == 0 || (total == in_status.stx_size && static_cast<std::uint64_t>(got) == total);
   }
   if (total != in_status.stx_size) {
-    const auto changed = check_source(in, in_status, total);
+    const auto changed = engine::source_changed(in, in_status, total, in_status.stx_size);
     if (!changed) {
       return std::unexpected(changed.error());
     }
@@ -176,6 +153,7 @@ class WholeFileCopy {
     settings_.out = out;
     settings_.devices = {makedev(in_status.stx_dev_major, in_status.stx_dev_minor), out_device};
     settings_.bytes_total = in_status.stx_size;
+    settings_.out_data_end = out_old_size;
     settings_.on_progress = &options.on_progress;
     settings_.stop = &options.stop;
   }
@@ -187,6 +165,7 @@ class WholeFileCopy {
   [[nodiscard]] Result<bool> share_extents();
   [[nodiscard]] Result<void> preallocate();
   [[nodiscard]] Result<std::uint64_t> move_segments(Mover& mover);
+  [[nodiscard]] Result<void> verify(bool shared);
   [[nodiscard]] Result<void> set_size(std::uint64_t size, std::uint64_t written_to);
 
   const CopyOptions& options_;
@@ -198,6 +177,7 @@ class WholeFileCopy {
   bool has_holes_ = false;
   bool size_known_ = false;
   engine::MoveSettings settings_;
+  std::optional<engine::ContentHash> hash_;
   CopyReport report_;
 };
 
@@ -229,6 +209,7 @@ Result<CopyReport> WholeFileCopy::run(engine::SplicePipe& pipe) {
     if (const auto reserved = preallocate(); !reserved) {
       return std::unexpected(reserved.error());
     }
+    settings_.hash = options_.verify ? &hash_.emplace() : nullptr;
     Mover mover(settings_, report_);
     const auto moved = !size_known_ ? mover.move(0, 0, engine::until_end)
                        : has_holes_ ? move_segments(mover)
@@ -241,12 +222,15 @@ Result<CopyReport> WholeFileCopy::run(engine::SplicePipe& pipe) {
       return std::unexpected(sized.error());
     }
   }
-  const auto changed = check_source(in_, before_, size);
+  const auto changed = engine::source_changed(in_, before_, size, before_.stx_size);
   if (!changed) {
     return std::unexpected(changed.error());
   }
   report_.source_changed = *changed;
   report_.size_bytes = size;
+  if (const auto verified = verify(*shared); !verified) {
+    return std::unexpected(verified.error());
+  }
   engine::trim_thread_buffer();
   return report_;
 }
@@ -353,6 +337,7 @@ Result<std::uint64_t> WholeFileCopy::move_segments(Mover& mover) {
       return fail(-error, "ftruncate");
     }
     out_size_ = 0;
+    settings_.out_data_end = 0;
   }
   std::uint64_t position = 0;
   while (position < before_.stx_size) {
@@ -373,6 +358,24 @@ Result<std::uint64_t> WholeFileCopy::move_segments(Mover& mover) {
     position = segment.end;
   }
   return position;
+}
+
+Result<void> WholeFileCopy::verify(bool shared) {
+  if (!options_.verify) {
+    return {};
+  }
+  const engine::VerifyRange whole{in_, 0, out_, 0, report_.size_bytes};
+  if (!shared || !engine::shares_all_extents(whole)) {
+    // The digest made on the way holds if every byte went through read_write.
+    const bool all_hashed = !shared && report_.bytes_by_method[slot(CopyMethod::read_write)] == report_.bytes_copied;
+    const auto equal =
+        engine::verify_by_reading(whole, all_hashed ? std::optional(hash_->digest()) : std::nullopt, options_.stop);
+    if (!equal) {
+      return equal;
+    }
+  }
+  report_.verified = true;
+  return {};
 }
 
 // Trims what is longer; extends over a hole at the end. `written_to`: the file is known to reach this far.

@@ -60,14 +60,15 @@ MethodOrder choose_methods(const CopyFacts& facts) noexcept {
   add(CopyMethod::copy_file_range, both_regular(facts) && in_kernel && may_share(facts) && !facts.verify &&
                                        facts.kernel >= first_safe_copy_file_range &&
                                        known_good(CopyMethod::copy_file_range));
-  add(CopyMethod::splice, any_pipe && !facts.verify && facts.sparse != SparseMode::always);
-  add(CopyMethod::sendfile, facts.source == FileKind::regular && facts.destination == FileKind::socket && in_kernel);
+  // Between two files splice saves one of the two copies of read_write (docs/PERFORMANCE.md).
+  const bool splices_files = both_regular(facts) && in_kernel && known_good(CopyMethod::splice);
+  const bool splices_pipe = any_pipe && !facts.verify && facts.sparse != SparseMode::always;
+  add(CopyMethod::splice, splices_files || splices_pipe);
+  const bool only_way = !facts.allowed.contains(CopyMethod::read_write);  // between two files splice does it better
+  add(CopyMethod::sendfile, facts.source == FileKind::regular && in_kernel &&
+                                (facts.destination == FileKind::socket ||
+                                 (both_regular(facts) && only_way && known_good(CopyMethod::sendfile))));
   add(CopyMethod::read_write, true);
-  // Between two files these lose to read_write (docs/PERFORMANCE.md): only where that is not allowed.
-  if (both_regular(facts) && !facts.allowed.contains(CopyMethod::read_write)) {
-    add(CopyMethod::splice, in_kernel && known_good(CopyMethod::splice));
-    add(CopyMethod::sendfile, in_kernel && known_good(CopyMethod::sendfile));
-  }
   return order;
 }
 

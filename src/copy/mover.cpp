@@ -7,6 +7,7 @@
 #include <array>
 #include <cerrno>
 #include <chrono>
+#include <utility>
 
 #include "base/sys.hpp"
 #include "copy/statistics.hpp"
@@ -88,14 +89,8 @@ Result<std::uint64_t> Mover::move(std::uint64_t in_offset, std::uint64_t out_off
 }
 
 Result<void> Mover::make_hole(std::uint64_t out_offset, std::uint64_t length) {
-  if (settings_.out_holds_data) {
-    const int punched = sys::fallocate(settings_.out, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, as_offset(out_offset),
-                                       as_offset(length));
-    if (punched != 0) {
-      if (const int error = write_zeros(out_offset, length); error != 0) {
-        return failure({error, "pwrite"});
-      }
-    }
+  if (const int error = clear(out_offset, length); error != 0) {
+    return failure({error, "pwrite"});
   }
   report_.hole_bytes += length;
   if (settings_.hash != nullptr) {
@@ -103,6 +98,16 @@ Result<void> Mover::make_hole(std::uint64_t out_offset, std::uint64_t length) {
   }
   notify(length);
   return {};
+}
+
+int Mover::clear(std::uint64_t out_offset, std::uint64_t length) {
+  if (out_offset >= settings_.out_data_end) {
+    return 0;
+  }
+  const std::uint64_t old_content = std::min(length, settings_.out_data_end - out_offset);
+  const int punched = sys::fallocate(settings_.out, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, as_offset(out_offset),
+                                     as_offset(old_content));
+  return punched == 0 ? 0 : write_zeros(out_offset, old_content);
 }
 
 Mover::Step Mover::step(CopyMethod method, std::uint64_t in_offset, std::uint64_t out_offset, std::uint64_t length) {
@@ -130,15 +135,22 @@ Mover::Step Mover::by_copy_file_range(std::uint64_t in_offset, std::uint64_t out
   return {sys::copy_file_range(settings_.in, &from, settings_.out, &to, length), "copy_file_range"};
 }
 
+// sendfile writes at the destination's own position, which is put back afterwards.
 Mover::Step Mover::by_sendfile(std::uint64_t in_offset, std::uint64_t out_offset, std::uint64_t length) {
-  if (settings_.out_seekable) {  // sendfile writes at the destination's own position
-    const off_t position = sys::lseek(settings_.out, as_offset(out_offset), SEEK_SET);
-    if (position < 0) {
-      return {position, "lseek"};
+  off_t position = 0;
+  if (settings_.out_seekable) {
+    position = sys::lseek(settings_.out, 0, SEEK_CUR);
+    const off_t moved_to = position < 0 ? position : sys::lseek(settings_.out, as_offset(out_offset), SEEK_SET);
+    if (moved_to < 0) {
+      return {moved_to, "sendfile"};
     }
   }
   off_t from = as_offset(in_offset);
-  return {sys::sendfile(settings_.out, settings_.in, settings_.in_seekable ? &from : nullptr, length), "sendfile"};
+  const ssize_t sent = sys::sendfile(settings_.out, settings_.in, settings_.in_seekable ? &from : nullptr, length);
+  if (settings_.out_seekable) {
+    (void)sys::lseek(settings_.out, position, SEEK_SET);
+  }
+  return {sent, "sendfile"};
 }
 
 // One end is a pipe: one call moves the bytes. Otherwise they go through a pipe of ours.
@@ -244,17 +256,12 @@ int Mover::write_skipping_zeros(const std::byte* data, std::size_t size, std::ui
   std::size_t position = 0;
   while (position < size) {
     const Run run = next_run(data + position, size - position, out_offset + position);
-    if (run.zeros) {
-      if (settings_.out_holds_data && sys::fallocate(settings_.out, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
-                                                     as_offset(out_offset + position), as_offset(run.size)) != 0) {
-        if (const int error = write_all(data + position, run.size, out_offset + position); error != 0) {
-          return error;
-        }
-      }
-      report_.hole_bytes += run.size;
-    } else if (const int error = write_all(data + position, run.size, out_offset + position); error != 0) {
+    const int error = run.zeros ? clear(out_offset + position, run.size)
+                                : write_all(data + position, run.size, out_offset + position);
+    if (error != 0) {
       return error;
     }
+    zeros_skipped_ += run.zeros ? run.size : 0;
     position += run.size;
   }
   return 0;
@@ -301,9 +308,11 @@ void Mover::refuse(CopyMethod method, int errno_value) noexcept {
 }
 
 void Mover::account(CopyMethod method, std::uint64_t bytes) {
-  report_.bytes_by_method[static_cast<std::size_t>(method)] += bytes;
-  report_.bytes_copied += bytes;
-  count_moved(method, bytes);
+  const std::uint64_t data = bytes - zeros_skipped_;
+  report_.bytes_by_method[static_cast<std::size_t>(method)] += data;
+  report_.bytes_copied += data;
+  report_.hole_bytes += std::exchange(zeros_skipped_, 0);
+  count_moved(method, data);
   notify(bytes);
 }
 

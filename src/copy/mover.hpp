@@ -31,9 +31,9 @@ struct MoveSettings {
   DevicePair devices;
   MethodOrder methods;
   std::size_t chunk_bytes = default_copy_chunk_size_bytes;
-  bool skip_zeros = false;        // aligned runs of zeros become holes (SparseMode::always)
-  bool out_holds_data = false;    // a hole must be punched where the destination has old content
-  std::uint64_t bytes_total = 0;  // for progress
+  bool skip_zeros = false;         // aligned runs of zeros become holes (SparseMode::always)
+  std::uint64_t out_data_end = 0;  // a hole must be punched where the destination has old content: below this
+  std::uint64_t bytes_total = 0;   // for progress
   const std::function<void(const CopyProgress&)>* on_progress = nullptr;
   const std::stop_token* stop = nullptr;
   SplicePipe* pipe = nullptr;
@@ -68,6 +68,8 @@ class Mover {
   [[nodiscard]] int open_pipe();
   [[nodiscard]] int write_all(const std::byte* data, std::size_t size, std::uint64_t out_offset);
   [[nodiscard]] int write_skipping_zeros(const std::byte* data, std::size_t size, std::uint64_t out_offset);
+  // Makes sure that a range of the destination reads as zeros, without blocks if possible; 0 or -errno.
+  [[nodiscard]] int clear(std::uint64_t out_offset, std::uint64_t length);
   [[nodiscard]] int write_zeros(std::uint64_t out_offset, std::uint64_t length);
 
   [[nodiscard]] bool switch_to_read_write() noexcept;
@@ -84,6 +86,7 @@ class Mover {
   bool only_read_write_ = false;
   std::uint64_t kernel_piece_bytes_;
   std::uint64_t bytes_done_ = 0;
+  std::uint64_t zeros_skipped_ = 0;  // by the step just made
 };
 
 }  // namespace ferry::engine
