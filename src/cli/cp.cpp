@@ -1,4 +1,4 @@
-#include "cli/cp.hpp"
+#include "cli/commands.hpp"
 
 #include <fcntl.h>
 #include <fmt/format.h>
@@ -306,7 +306,7 @@ int CpRun::finish() {
 
 }  // namespace
 
-int run_cp(int argc, char** argv) {
+int cp_main(int argc, char** argv) {
   auto command = parse_cp_arguments(argc, argv);
   if (!command) {
     return command.error().status;

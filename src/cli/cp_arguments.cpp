@@ -506,9 +506,7 @@ std::optional<CpExit> Parser::accept_globally(int letter) {
 std::expected<CpCommand, CpExit> Parser::run(int argc, char** argv) {
   command_.tree.recursive = false;
   const OptionTable table;
-  std::string name = cp_name;
-  char* const old_name = std::exchange(argv[0], name.data());  // getopt_long's messages begin with it
-  optind = 0;                                                  // start afresh (glibc, getopt(3))
+  optind = 0;  // start afresh (glibc, getopt(3))
   for (;;) {
     const int letter = getopt_long(argc, argv, short_options, table.for_next(argc, argv), nullptr);
     if (letter == -1) {
@@ -518,11 +516,9 @@ std::expected<CpCommand, CpExit> Parser::run(int argc, char** argv) {
       return std::unexpected(*exit);
     }
     if (!accept(letter, optarg)) {
-      argv[0] = old_name;
       return std::unexpected(exit_);
     }
   }
-  argv[0] = old_name;
   command_.operands.assign(argv + optind, argv + argc);
   if (!join()) {
     return std::unexpected(exit_);

@@ -39,8 +39,8 @@ struct CpExit {
   int status = 0;
 };
 
-/// Parses `argv` (argv[0] is ignored) as GNU cp does, permuting operands in place. Reads VERSION_CONTROL,
-/// SIMPLE_BACKUP_SUFFIX and POSIXLY_CORRECT. Not thread-safe: getopt_long(3).
+/// Parses `argv` (argv[0] is cp_name, for getopt's messages) as GNU cp does, permuting operands in place. Reads
+/// VERSION_CONTROL, SIMPLE_BACKUP_SUFFIX and POSIXLY_CORRECT. Not thread-safe: getopt_long(3).
 [[nodiscard]] std::expected<CpCommand, CpExit> parse_cp_arguments(int argc, char** argv);
 
 /// Prints "Try 'ferry cp --help' for more information." and is the exit status of a wrong command line.

@@ -27,7 +27,7 @@ class CpArguments : public ::testing::Test {
   void TearDown() override { SetUp(); }
 
   static Parsed parse(std::initializer_list<const char*> words) {
-    std::vector<std::string> storage = {"cp"};
+    std::vector<std::string> storage = {cp_name};
     storage.insert(storage.end(), words.begin(), words.end());
     std::vector<char*> argv;
     for (std::string& word : storage) {
