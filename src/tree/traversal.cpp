@@ -1,0 +1,204 @@
+#include "tree/traversal.hpp"
+
+#include "base/sys.hpp"
+
+#include <dirent.h>
+
+#include <cerrno>
+#include <cstddef>
+#include <cstring>
+#include <utility>
+
+namespace ferry {
+namespace {
+
+// The record getdents64 writes (getdents(2)); glibc's dirent64 is laid out the same.
+struct Record {
+  static constexpr std::size_t inode = offsetof(dirent64, d_ino);
+  static constexpr std::size_t next_position = offsetof(dirent64, d_off);
+  static constexpr std::size_t length = offsetof(dirent64, d_reclen);
+  static constexpr std::size_t type = offsetof(dirent64, d_type);
+  static constexpr std::size_t name = offsetof(dirent64, d_name);
+
+  template <typename T>
+  static T field(const char* record, std::size_t offset) noexcept {
+    T value;
+    std::memcpy(&value, record + offset, sizeof value);
+    return value;
+  }
+};
+
+FileType file_type_of_dirent(unsigned char d_type) noexcept {
+  return d_type == DT_UNKNOWN ? FileType::unknown : file_type_of_mode(DTTOIF(d_type));
+}
+
+bool is_dot_or_dot_dot(const char* name) noexcept {
+  return name[0] == '.' && (name[1] == '\0' || (name[1] == '.' && name[2] == '\0'));
+}
+
+// More threads are started after this much work: starting one costs as much as copying about five small files.
+constexpr std::uint64_t cost_worth_a_thread = 48;
+
+}  // namespace
+
+FileType file_type_of_mode(std::uint32_t mode) noexcept {
+  switch (mode & S_IFMT) {
+    case S_IFREG: return FileType::regular;
+    case S_IFDIR: return FileType::directory;
+    case S_IFLNK: return FileType::symlink;
+    case S_IFIFO: return FileType::fifo;
+    case S_IFSOCK: return FileType::socket;
+    case S_IFCHR: return FileType::character_device;
+    case S_IFBLK: return FileType::block_device;
+    default: return FileType::unknown;
+  }
+}
+
+std::string_view to_string(FileType type) noexcept {
+  switch (type) {
+    case FileType::regular: return "regular file";
+    case FileType::directory: return "directory";
+    case FileType::symlink: return "symbolic link";
+    case FileType::fifo: return "fifo";
+    case FileType::socket: return "socket";
+    case FileType::character_device: return "character device";
+    case FileType::block_device: return "block device";
+    case FileType::unknown: break;
+  }
+  return "unknown";
+}
+
+DirectoryEntry EntryBatch::entry(std::size_t index) const noexcept {
+  const char* const record = buffer.data() + offsets[index];
+  return {record + Record::name, file_type_of_dirent(Record::field<unsigned char>(record, Record::type)),
+          Record::field<std::uint64_t>(record, Record::inode)};
+}
+
+Traversal::Traversal(unsigned workers, Descriptors& descriptors)
+    : descriptors_(descriptors),
+      scheduler_(workers, [this](unsigned worker, Task&& task) { work(worker, std::move(task)); }) {}
+
+void Traversal::traverse(DirectoryRef root) {
+  scheduler_.run(Task{.kind = Task::Kind::read, .directory = std::move(root), .name = {}});
+}
+
+void Traversal::note_cost(std::uint64_t units) noexcept {
+  if (cost_.fetch_add(units, std::memory_order_relaxed) + units >= cost_worth_a_thread) {
+    scheduler_.note_heavy();
+  }
+}
+
+void Traversal::let_go(unsigned worker, Directory& directory) {
+  DirectoryRef current(&directory);
+  while (!current->is_anchor() && current->pending.fetch_sub(1) == 1) {
+    const bool is_open = descriptors_.pin(*current).has_value();
+    leave(worker, *current);
+    if (is_open) {
+      descriptors_.unpin(*current);
+    }
+    descriptors_.close(*current);
+    current = current->parent;
+  }
+}
+
+void Traversal::work(unsigned worker, Task&& task) {
+  if (task.kind == Task::Kind::enter) {
+    DirectoryRef child;
+    if (!stopped()) {
+      if (auto pinned = descriptors_.pin(*task.directory); pinned) {
+        const Pin pin(descriptors_, *task.directory);
+        child = enter(worker, *task.directory, task.name);
+      } else {
+        read_failed(*task.directory, pinned.error());
+      }
+    }
+    if (!child) {
+      let_go(worker, *task.directory);
+      return;
+    }
+    // The hold on the parent that this task had is from now on the child's, until it is left.
+    const Pin pin(descriptors_, *child);
+    read(worker, child);
+    return;
+  }
+  if (auto pinned = descriptors_.pin(*task.directory); !pinned) {
+    read_failed(*task.directory, pinned.error());
+    let_go(worker, *task.directory);
+    return;
+  }
+  const Pin pin(descriptors_, *task.directory);
+  if (task.kind == Task::Kind::read) {
+    read(worker, task.directory);
+  } else {
+    visit_all(worker, task.directory, task.batch, task.begin, task.end);
+    let_go(worker, *task.directory);
+  }
+}
+
+// Reads one batch, leaves the rest of the directory as a task for whoever is free, and visits the batch.
+void Traversal::read(unsigned worker, const DirectoryRef& directory) {
+  for (;;) {
+    if (stopped()) {
+      break;
+    }
+    if (std::exchange(directory->read_elsewhere, false)) {
+      (void)sys::lseek(directory->source_fd(), directory->read_position, SEEK_SET);
+    }
+    auto batch = std::make_shared_for_overwrite<EntryBatch>();
+    const ssize_t filled = sys::getdents64(directory->source_fd(), batch->buffer.data(), batch->buffer.size());
+    if (filled < 0) {
+      read_failed(*directory,
+                  Error{std::error_code(static_cast<int>(-filled), std::generic_category()), "getdents64", {}});
+      break;
+    }
+    if (filled == 0) {
+      break;
+    }
+    for (std::size_t offset = 0; offset < static_cast<std::size_t>(filled);) {
+      const char* const record = batch->buffer.data() + offset;
+      if (!is_dot_or_dot_dot(record + Record::name)) {
+        batch->offsets.push_back(static_cast<std::uint32_t>(offset));
+      }
+      directory->read_position = Record::field<off_t>(record, Record::next_position);
+      offset += Record::field<std::uint16_t>(record, Record::length);
+    }
+    // A buffer left half empty means that the directory is at its end: the call that says so is made at once, on the
+    // descriptor that is open anyway. Otherwise reading on is a task of its own, below those of this batch's
+    // directories.
+    const bool nearly_done = static_cast<std::size_t>(filled) < EntryBatch::buffer_bytes / 2;
+    if (!nearly_done) {
+      hold(*directory);
+      scheduler_.push(worker, Task{.kind = Task::Kind::read, .directory = directory, .name = {}});
+    }
+    visit_all(worker, directory, batch, 0, batch->offsets.size());
+    if (!nearly_done) {
+      break;
+    }
+  }
+  let_go(worker, *directory);
+}
+
+void Traversal::visit_all(unsigned worker, const DirectoryRef& directory, const std::shared_ptr<EntryBatch>& batch,
+                          std::size_t begin, std::size_t end) {
+  for (std::size_t i = begin; i < end && !stopped(); ++i) {
+    if (end - i > 1 && scheduler_.has_idle_worker()) {
+      const std::size_t middle = i + (end - i + 1) / 2;
+      hold(*directory);
+      scheduler_.push(worker, Task{.kind = Task::Kind::visit,
+                                   .directory = directory,
+                                   .name = {},
+                                   .batch = batch,
+                                   .begin = middle,
+                                   .end = end});
+      note_cost(0);
+      end = middle;
+    }
+    const DirectoryEntry entry = batch->entry(i);
+    if (visit(worker, *directory, entry)) {
+      hold(*directory);
+      scheduler_.push(worker, Task{.kind = Task::Kind::enter, .directory = directory, .name = entry.name});
+    }
+  }
+}
+
+}  // namespace ferry

@@ -1,0 +1,89 @@
+// Visiting every entry below a directory, in parallel: what walking and copying have in common.
+#pragma once
+
+#include "tree/directory.hpp"
+#include "tree/scheduler.hpp"
+
+#include <array>
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace ferry {
+
+// One entry as readdir tells it.
+struct DirectoryEntry {
+  const char* name = "";
+  FileType type = FileType::unknown;  // unknown where the file system does not tell
+  std::uint64_t inode = 0;
+};
+
+FileType file_type_of_mode(std::uint32_t mode) noexcept;
+
+// What one getdents64 call returned.
+struct EntryBatch {
+  static constexpr std::size_t buffer_bytes = std::size_t{32} << 10U;
+  alignas(8) std::array<char, buffer_bytes> buffer;
+  std::vector<std::uint32_t> offsets;  // of the entries in `buffer`, "." and ".." left out
+
+  [[nodiscard]] DirectoryEntry entry(std::size_t index) const noexcept;
+};
+
+// Reads directories and hands their entries to the virtual functions, which are called from several workers at once,
+// but for any one entry or directory only once.
+class Traversal {
+ public:
+  Traversal(unsigned workers, Descriptors& descriptors);
+  virtual ~Traversal() = default;
+  Traversal(const Traversal&) = delete;
+  Traversal& operator=(const Traversal&) = delete;
+
+ protected:
+  // Opens the directory `name` in `parent` and makes it known to `descriptors` (pinned); null: do not enter it.
+  virtual DirectoryRef enter(unsigned worker, Directory& parent, std::string_view name) = 0;
+  // Deals with one entry; true: it is a directory to be entered.
+  virtual bool visit(unsigned worker, Directory& directory, const DirectoryEntry& entry) = 0;
+  // All below the directory is done; its descriptors are open if they could be opened. Followed by their closing.
+  virtual void leave(unsigned worker, Directory& directory) = 0;
+  // getdents64 failed, or the directory could not be opened again.
+  virtual void read_failed(Directory& directory, Error error) = 0;
+  // Whether to stop visiting (leave() is still called for what was entered).
+  [[nodiscard]] virtual bool stopped() const noexcept = 0;
+
+  // Enters the directory and everything below; returns when all is left again. `root` is pinned by the caller.
+  void traverse(DirectoryRef root);
+
+  // Work that an entry of `directory` caused and that is done later (a task of its own): holds the directory open for
+  // leave().
+  static void hold(Directory& directory) noexcept { directory.pending.fetch_add(1); }
+  void let_go(unsigned worker, Directory& directory);
+
+  // Tells how much an entry cost, in units of about one small file: lets large jobs have more threads.
+  void note_cost(std::uint64_t units) noexcept;
+
+  [[nodiscard]] unsigned workers() const noexcept { return scheduler_.workers(); }
+
+ private:
+  struct Task {
+    enum class Kind : std::uint8_t { enter, read, visit };
+    Kind kind = Kind::read;
+    DirectoryRef directory;  // enter: the parent
+    std::string name;        // enter
+    std::shared_ptr<EntryBatch> batch = {};
+    std::size_t begin = 0;
+    std::size_t end = 0;
+  };
+
+  void work(unsigned worker, Task&& task);
+  void read(unsigned worker, const DirectoryRef& directory);
+  void visit_all(unsigned worker, const DirectoryRef& directory, const std::shared_ptr<EntryBatch>& batch,
+                 std::size_t begin, std::size_t end);
+
+  Descriptors& descriptors_;
+  std::atomic<std::uint64_t> cost_ = 0;
+  Scheduler<Task> scheduler_;
+};
+
+}  // namespace ferry
