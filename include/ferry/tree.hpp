@@ -195,7 +195,11 @@ struct TreeOptions {
   bool attributes_only = false;
   bool copy_contents = false;           ///< Read fifos and devices as if they were regular files.
   bool keep_directory_symlink = false;  ///< Follow destination symlinks to directories (inside the destination root).
-  bool dry_run = false;                 ///< Change nothing; events tell what would be done.
+  /// Set when copy() will be called for sources whose destinations may coincide (`cp -r a/x b/x dir`): each created
+  /// name is remembered (about 64 bytes), so that none is overwritten by a later source (TreeProblem::just_created).
+  /// The destinations of the sources themselves are always remembered.
+  bool destinations_may_collide = false;
+  bool dry_run = false;  ///< Change nothing; events tell what would be done.
   /// Methods, sparse, reflink, chunk size, fsync (batched at the end of the job), inplace, verify, stop.
   /// on_progress is not used: see below.
   CopyOptions copy = {};

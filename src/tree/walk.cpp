@@ -92,7 +92,7 @@ class Walk final : public Traversal {
     }
     directories_.fetch_add(1, std::memory_order_relaxed);
     note_cost(4);
-      return child;
+    return child;
   }
 
   bool visit(unsigned worker, Directory& directory, const DirectoryEntry& entry) override {
