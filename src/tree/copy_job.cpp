@@ -17,6 +17,18 @@ std::string CopyEntry::destination_path() const {
   return is_operand ? directory.destination_operand : joined(directory.destination_path(), destination);
 }
 
+TreeProblem problem_of(MetadataPart part) noexcept {
+  switch (part) {
+    case MetadataPart::owner: return TreeProblem::cannot_preserve_owner;
+    case MetadataPart::mode: return TreeProblem::cannot_preserve_mode;
+    case MetadataPart::times: return TreeProblem::cannot_preserve_times;
+    case MetadataPart::xattrs: return TreeProblem::cannot_preserve_xattrs;
+    case MetadataPart::acls: return TreeProblem::cannot_preserve_acls;
+    case MetadataPart::inode_flags: return TreeProblem::cannot_preserve_inode_flags;
+  }
+  return TreeProblem::other;
+}
+
 // ---------------------------------------------------------------------------------------------- Created
 
 namespace {

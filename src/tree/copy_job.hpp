@@ -70,10 +70,7 @@ class CreationDefaults {
   std::array<std::atomic<std::uint16_t>, 01000> modes_ = {};  // created mode + 1
 };
 
-// A worker's numbers; summed up when asked for.
-struct alignas(64) WorkerReport {
-  TreeReport report;
-};
+TreeProblem problem_of(MetadataPart part) noexcept;
 
 struct CopyJob {
   explicit CopyJob(TreeOptions tree_options, unsigned workers);

@@ -68,6 +68,20 @@ std::string_view to_string(FileType type) noexcept {
   return "unknown";
 }
 
+ssize_t EntryBatch::read(int directory) {
+  const ssize_t filled = sys::getdents64(directory, buffer.data(), buffer.size());
+  offsets.clear();
+  for (std::size_t offset = 0; filled > 0 && offset < static_cast<std::size_t>(filled);) {
+    const char* const record = buffer.data() + offset;
+    if (!is_dot_or_dot_dot(record + Record::name)) {
+      offsets.push_back(static_cast<std::uint32_t>(offset));
+    }
+    next_position_ = Record::field<off_t>(record, Record::next_position);
+    offset += Record::field<std::uint16_t>(record, Record::length);
+  }
+  return filled;
+}
+
 DirectoryEntry EntryBatch::entry(std::size_t index) const noexcept {
   const char* const record = buffer.data() + offsets[index];
   return {record + Record::name, file_type_of_dirent(Record::field<unsigned char>(record, Record::type)),
@@ -145,7 +159,7 @@ void Traversal::read(unsigned worker, const DirectoryRef& directory) {
       (void)sys::lseek(directory->source_fd(), directory->read_position, SEEK_SET);
     }
     auto batch = std::make_shared_for_overwrite<EntryBatch>();
-    const ssize_t filled = sys::getdents64(directory->source_fd(), batch->buffer.data(), batch->buffer.size());
+    const ssize_t filled = batch->read(directory->source_fd());
     if (filled < 0) {
       read_failed(*directory,
                   Error{std::error_code(static_cast<int>(-filled), std::generic_category()), "getdents64", {}});
@@ -154,14 +168,7 @@ void Traversal::read(unsigned worker, const DirectoryRef& directory) {
     if (filled == 0) {
       break;
     }
-    for (std::size_t offset = 0; offset < static_cast<std::size_t>(filled);) {
-      const char* const record = batch->buffer.data() + offset;
-      if (!is_dot_or_dot_dot(record + Record::name)) {
-        batch->offsets.push_back(static_cast<std::uint32_t>(offset));
-      }
-      directory->read_position = Record::field<off_t>(record, Record::next_position);
-      offset += Record::field<std::uint16_t>(record, Record::length);
-    }
+    directory->read_position = batch->next_position();
     // A buffer left half empty means that the directory is at its end: the call that says so is made at once, on the
     // descriptor that is open anyway. Otherwise reading on is a task of its own, below those of this batch's
     // directories.

@@ -28,7 +28,14 @@ struct EntryBatch {
   alignas(8) std::array<char, buffer_bytes> buffer;
   std::vector<std::uint32_t> offsets;  // of the entries in `buffer`, "." and ".." left out
 
+  // Reads the next entries of the open directory; returns the bytes filled, 0 at the end, or -errno.
+  ssize_t read(int directory);
   [[nodiscard]] DirectoryEntry entry(std::size_t index) const noexcept;
+  // Where reading goes on after this batch (lseek(2)).
+  [[nodiscard]] off_t next_position() const noexcept { return next_position_; }
+
+ private:
+  off_t next_position_ = 0;
 };
 
 // Reads directories and hands their entries to the virtual functions, which are called from several workers at once,
@@ -39,6 +46,10 @@ class Traversal {
   virtual ~Traversal() = default;
   Traversal(const Traversal&) = delete;
   Traversal& operator=(const Traversal&) = delete;
+
+  // Work that an entry of `directory` caused and that is done later, then to be let_go(): keeps the directory from
+  // being left.
+  static void hold(Directory& directory) noexcept { directory.pending.fetch_add(1); }
 
  protected:
   // Opens the directory `name` in `parent` and makes it known to `descriptors` (pinned); null: do not enter it.
@@ -57,7 +68,6 @@ class Traversal {
 
   // Work that an entry of `directory` caused and that is done later (a task of its own): holds the directory open for
   // leave().
-  static void hold(Directory& directory) noexcept { directory.pending.fetch_add(1); }
   void let_go(unsigned worker, Directory& directory);
 
   // Tells how much an entry cost, in units of about one small file: lets large jobs have more threads.

@@ -1,0 +1,436 @@
+// Copying trees: operands, directories on the way in and out, and the summing up.
+#include <ferry/tree.hpp>
+
+#include "base/sys.hpp"
+#include "tree/copy_job.hpp"
+#include "tree/entry_copier.hpp"
+#include "tree/traversal.hpp"
+#include "tree/workers.hpp"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#include <cerrno>
+#include <chrono>
+#include <cstring>
+#include <deque>
+#include <string>
+#include <utility>
+
+namespace ferry {
+
+namespace {
+
+Error system_error(int errno_value, const char* operation) {
+  return Error{std::error_code(errno_value, std::generic_category()), operation, {}};
+}
+
+bool is_dot_component(const std::string& name) { return name == "." || name == ".." || name.empty(); }
+
+// The job comes first among the bases: the traversal works with its descriptors.
+struct JobHolder {
+  JobHolder(TreeOptions options, unsigned workers) : job(std::move(options), workers) {}
+  CopyJob job;
+};
+
+}  // namespace
+
+struct TreeCopier::State final : public JobHolder, public Traversal {
+  State(TreeOptions options, unsigned workers);
+
+  // Copies one operand, and returns the first failure of all that were reported to the job.
+  Result<void> run(const std::string& source, const std::string& destination, bool with_contents);
+
+  [[nodiscard]] TreeReport report() const;
+
+ private:
+  void copy_operand(const std::string& source, const std::string& destination, bool with_contents);
+
+  // Traversal.
+  DirectoryRef enter(unsigned worker, Directory& parent, std::string_view name) override;
+  bool visit(unsigned worker, Directory& directory, const DirectoryEntry& entry) override;
+  void leave(unsigned worker, Directory& directory) override;
+  void read_failed(Directory& directory, Error error) override;
+  [[nodiscard]] bool stopped() const noexcept override { return job.stopped(); }
+
+  bool open_parent(Directory& anchor, const std::string& source, const std::string& destination, FileType type,
+                   std::string& name);
+  void copy_directory(Directory& anchor, const std::string& source, const std::string& name, bool with_contents);
+  [[nodiscard]] bool open_source(Directory& directory, const CopyEntry& entry);
+  bool open_destination(Directory& directory, const CopyEntry& entry);
+  [[nodiscard]] bool is_to_be_entered(const Directory& directory, const CopyEntry& entry) const;
+  int make_directory(const Directory& directory, const CopyEntry& entry);
+  [[nodiscard]] int open_existing_directory(const Directory& directory, const CopyEntry& entry);
+  bool refuse_existing(const CopyEntry& entry, int error);
+
+  std::deque<EntryCopier> copiers_;  // one per worker
+  std::uint64_t operand_device_ = 0;
+  std::chrono::nanoseconds elapsed_{0};
+};
+
+TreeCopier::State::State(TreeOptions options, unsigned workers)
+    : JobHolder(std::move(options), workers), Traversal(workers, job.descriptors) {
+  for (unsigned worker = 0; worker < workers; ++worker) {
+    copiers_.emplace_back(job, EntryCopier::Hooks{[this](std::uint64_t units) { note_cost(units); },
+                                                  [this, worker](Directory& directory) { let_go(worker, directory); }});
+  }
+}
+
+// ------------------------------------------------------------------------------------------------- operands
+
+Result<void> TreeCopier::State::run(const std::string& source, const std::string& destination, bool with_contents) {
+  const auto begin = std::chrono::steady_clock::now();
+  copy_operand(source, destination, with_contents);
+  elapsed_ += std::chrono::steady_clock::now() - begin;
+  if (job.stopped()) {
+    return fail(ECANCELED, "copy", source);
+  }
+  if (std::optional<Error> error = job.take_first_error()) {
+    return std::unexpected(std::move(*error));
+  }
+  return {};
+}
+
+void TreeCopier::State::copy_operand(const std::string& source, const std::string& destination, bool with_contents) {
+  DirectoryRef anchor(new Directory(DirectoryRef(), ""));
+  anchor->source_operand = source;
+  anchor->destination_operand = destination;
+  job.entries_found.fetch_add(1, std::memory_order_relaxed);
+
+  const bool follow = job.options.dereference != Dereference::never;
+  struct statx status = {};
+  const int result = sys::statx(AT_FDCWD, source.c_str(), follow ? 0 : AT_SYMLINK_NOFOLLOW, STATX_BASIC_STATS, status);
+  if (result < 0) {
+    job.fail_entry(TreeProblem::cannot_stat_source, -result, "statx", {*anchor, source.c_str(), "", true});
+    return;
+  }
+  const FileType type = file_type_of_mode(status.stx_mode);
+  const CopyEntry whole{*anchor, source.c_str(), destination.c_str(), true};
+  if (type == FileType::directory && !job.options.recursive && with_contents) {
+    job.fail_entry(TreeProblem::directory_omitted, EISDIR, "copy", whole);
+    return;
+  }
+  std::string name;
+  if (!open_parent(*anchor, source, destination, type, name)) {
+    return;
+  }
+  if (type == FileType::directory) {
+    copy_directory(*anchor, source, name, with_contents);
+  } else {
+    copiers_[0].copy({*anchor, source.c_str(), name.c_str(), true}, type);
+  }
+}
+
+// Opens the directory that holds the destination's name; `name` is set to its last component. A destination that ends
+// in
+// "/", "." or ".." names a directory: it is left whole, relative to the working directory.
+bool TreeCopier::State::open_parent(Directory& anchor, const std::string& source, const std::string& destination,
+                                    FileType type, std::string& name) {
+  const CopyEntry entry{anchor, source.c_str(), destination.c_str(), true};
+  const TreeProblem problem =
+      type == FileType::directory ? TreeProblem::cannot_create_directory : TreeProblem::cannot_create_file;
+  const std::size_t slash = destination.rfind('/');
+  name = slash == std::string::npos ? destination : destination.substr(slash + 1);
+  if (destination.empty() || (name.empty() && type != FileType::directory)) {
+    job.fail_entry(problem, destination.empty() ? ENOENT : ENOTDIR, "openat", entry);
+    return false;
+  }
+  std::string parent = slash == std::string::npos ? "." : destination.substr(0, slash + 1);
+  if (is_dot_component(name)) {
+    parent.clear();
+    name = destination;
+  }
+  if (parent.empty()) {
+    return true;
+  }
+  const int fd = job.descriptors.open_within_budget([&] {
+    const int readable = sys::openat(AT_FDCWD, parent.c_str(), O_RDONLY | O_DIRECTORY);
+    return readable == -EACCES ? sys::openat(AT_FDCWD, parent.c_str(), O_PATH | O_DIRECTORY) : readable;
+  });
+  if (fd < 0) {
+    job.fail_entry(problem, -fd, "openat", entry);
+    return false;
+  }
+  anchor.destination.reset(fd);
+  if (const int result = sys::statx(fd, "", AT_EMPTY_PATH, STATX_BASIC_STATS, anchor.destination_status); result < 0) {
+    job.fail_entry(problem, -result, "statx", entry);
+    return false;
+  }
+  anchor.destination_identity = identity_of(anchor.destination_status);
+  anchor.has_default_acl =
+      job.options.preserve.acls;  // not worth asking for one entry: whatever it has will be looked at
+  return true;
+}
+
+void TreeCopier::State::copy_directory(Directory& anchor, const std::string& source, const std::string& name,
+                                       bool with_contents) {
+  DirectoryRef root(new Directory(DirectoryRef(&anchor), source));
+  root->source_operand = anchor.source_operand;
+  root->destination_operand = anchor.destination_operand;
+  root->destination_name = name;
+  root->follow_source = job.options.dereference != Dereference::never;
+  root->follow_destination = job.options.keep_directory_symlink;
+  const CopyEntry entry{anchor, source.c_str(), name.c_str(), true};
+  if (!open_source(*root, entry) || !open_destination(*root, entry)) {
+    return;
+  }
+  operand_device_ = root->source_identity.device;
+  job.created.add_root(root->destination_identity);
+  const bool enter = is_to_be_entered(*root, entry);
+  job.descriptors.add(*root);
+  const Pin pin(job.descriptors, *root);  // add() pinned it: the root stays open, all else is found from here
+  ++copiers_[0].report().directories;
+  if (enter && with_contents) {
+    traverse(root);
+  } else {
+    let_go(0, *root);
+  }
+}
+
+// ---------------------------------------------------------------------------------------------- directories
+
+DirectoryRef TreeCopier::State::enter(unsigned worker, Directory& parent, std::string_view name) {
+  DirectoryRef child(new Directory(DirectoryRef(&parent), name));
+  child->follow_source = job.options.dereference == Dereference::always;
+  child->follow_destination = job.options.keep_directory_symlink;
+  const CopyEntry entry{parent, child->name.c_str(), child->name.c_str()};
+  if (!open_source(*child, entry)) {
+    return {};
+  }
+  // Before the destination is made: what would go into itself leaves no directory behind.
+  if (job.created.is_root(child->source_identity)) {
+    job.fail_entry(TreeProblem::into_itself, EINVAL, "copy", entry);
+    return {};
+  }
+  for (const Directory* d = &parent; !d->is_anchor(); d = d->parent.get()) {
+    if (d->source_identity == child->source_identity) {
+      job.fail_entry(TreeProblem::directory_loop, ELOOP, "copy", entry);
+      return {};
+    }
+  }
+  if (!open_destination(*child, entry)) {
+    return {};
+  }
+  job.descriptors.add(*child);
+  ++copiers_[worker].report().directories;
+  job.entries_done.fetch_add(1, std::memory_order_relaxed);
+  note_cost(4);
+  if (is_to_be_entered(*child, entry)) {
+    return child;
+  }
+  // As a task of the child's own: its hold on the parent is let go of with it.
+  const Pin pin(job.descriptors, *child);
+  hold(parent);
+  let_go(worker, *child);
+  return {};
+}
+
+bool TreeCopier::State::open_source(Directory& directory, const CopyEntry& entry) {
+  const int fd = job.descriptors.open_within_budget([&] {
+    return sys::openat(entry.directory.source_fd(), entry.source,
+                       O_RDONLY | O_DIRECTORY | (directory.follow_source ? 0 : O_NOFOLLOW));
+  });
+  if (fd < 0) {
+    job.fail_entry(TreeProblem::cannot_read_directory, -fd, "openat", entry);
+    return false;
+  }
+  directory.source.reset(fd);
+  const int result = sys::statx(fd, "", AT_EMPTY_PATH, STATX_BASIC_STATS, directory.source_status);
+  if (result < 0) {
+    job.fail_entry(TreeProblem::cannot_stat_source, -result, "statx", entry);
+    return false;
+  }
+  directory.source_identity = identity_of(directory.source_status);
+  return true;
+}
+
+// Whether the contents are to be copied, and not the directory alone.
+bool TreeCopier::State::is_to_be_entered(const Directory& directory, const CopyEntry& entry) const {
+  const bool is_elsewhere = directory.source_identity.device != operand_device_;
+  return !(is_elsewhere && job.options.one_file_system && !entry.is_operand);
+}
+
+bool TreeCopier::State::open_destination(Directory& directory, const CopyEntry& entry) {
+  if (job.options.dry_run) {
+    const int fd = entry.directory.destination_is_new ? -ENOENT : open_existing_directory(directory, entry);
+    if (fd == -ENOENT) {
+      directory.destination_is_new = true;
+      job.event(TreeEventKind::directory_created, entry);
+      return true;
+    }
+    directory.destination.reset(fd);
+    return fd >= 0 || refuse_existing(entry, -fd);
+  }
+  // What was made a moment ago is most likely still not there; what was there most likely holds the rest, too.
+  int made = entry.directory.destination_is_new ? make_directory(directory, entry) : -EEXIST;
+  int fd = made >= 0 || made == -EEXIST ? open_existing_directory(directory, entry) : made;
+  if (fd == -ENOENT && made == -EEXIST) {
+    made = make_directory(directory, entry);
+    fd = made >= 0 ? open_existing_directory(directory, entry) : made;
+  }
+  if (fd < 0) {
+    return refuse_existing(entry, -fd);
+  }
+  directory.destination.reset(fd);
+  directory.destination_is_new = made >= 0;
+  struct statx& status = directory.destination_status;
+  if (const int result = sys::statx(fd, "", AT_EMPTY_PATH, STATX_BASIC_STATS, status); result < 0) {
+    job.fail_entry(TreeProblem::cannot_stat_destination, -result, "statx", entry);
+    return false;
+  }
+  directory.destination_identity = identity_of(status);
+  if (directory.destination_identity == directory.source_identity) {
+    job.fail_entry(TreeProblem::same_file, EINVAL, "copy", entry);
+    return false;
+  }
+  if (directory.destination_is_new) {
+    directory.added_mode_bits = 0700U & ~directory.source_status.stx_mode;
+  }
+  if (job.options.preserve.acls) {
+    const bool inherits_none = directory.destination_is_new && !entry.is_operand && !entry.directory.has_default_acl;
+    directory.has_default_acl = !inherits_none && sys::fgetxattr(fd, "system.posix_acl_default", nullptr, 0) > 0;
+  }
+  job.event(directory.destination_is_new ? TreeEventKind::directory_created : TreeEventKind::directory_merged, entry);
+  return true;
+}
+
+// With the source's permission bits less the umask, and with all the owner's, so that it can be filled; what is too
+// much is taken away at the end. While its owner may still change, nobody else gets in.
+int TreeCopier::State::make_directory(const Directory& directory, const CopyEntry& entry) {
+  const std::uint32_t source_mode = job.options.default_mode ? 0777U : directory.source_status.stx_mode & 01777U;
+  const bool owner_may_change = job.options.preserve.owner && job.options.preserve.mode;
+  const std::uint32_t mode = (owner_may_change ? source_mode & 0700U : source_mode) | 0700U;
+  return sys::mkdirat(entry.directory.destination_fd(), entry.destination, mode);
+}
+
+int TreeCopier::State::open_existing_directory(const Directory& directory, const CopyEntry& entry) {
+  const int flags = O_RDONLY | O_DIRECTORY;
+  return job.descriptors.open_within_budget([&] {
+    const int fd = sys::openat(entry.directory.destination_fd(), entry.destination, flags | O_NOFOLLOW);
+    const bool may_be_symlink = (fd == -ENOTDIR || fd == -ELOOP) && directory.follow_destination;
+    if (!may_be_symlink) {
+      return fd;
+    }
+    return entry.is_operand ? sys::openat(entry.directory.destination_fd(), entry.destination, flags)
+                            : open_beneath_destination(entry.directory, entry.destination, flags);
+  });
+}
+
+bool TreeCopier::State::refuse_existing(const CopyEntry& entry, int error) {
+  TreeProblem problem = TreeProblem::cannot_create_directory;
+  if (error == ENOTDIR || error == ELOOP) {
+    problem = TreeProblem::overwrite_non_directory_with_directory;
+  } else if (error == EXDEV) {
+    problem = TreeProblem::symlink_leads_outside;
+  }
+  job.fail_entry(problem, error, problem == TreeProblem::cannot_create_directory ? "mkdirat" : "openat", entry);
+  return false;
+}
+
+// Metadata last: filling a directory changes its times, and its final mode may not allow filling.
+void TreeCopier::State::leave(unsigned /*worker*/, Directory& directory) {
+  if (job.options.dry_run || !directory.destination) {
+    return;
+  }
+  const int out = directory.destination.get();
+  const auto fail_here = [&](TreeProblem problem, Error error) {
+    job.fail_entry(problem, std::move(error), directory.source_path(), directory.destination_path());
+  };
+  const struct statx& made = directory.destination_status;
+  const std::uint32_t mode = made.stx_mode & 07777U;
+  if (job.options.preserve.any()) {
+    const bool may_have_acls = !directory.destination_is_new || directory.has_default_acl;
+    const auto preserved = copy_metadata({directory.source.get(), false}, directory.source_status, {out, false},
+                                         {mode, made.stx_uid, made.stx_gid, may_have_acls}, job.options.preserve,
+                                         job.options.unsupported_attributes);
+    if (!preserved) {
+      fail_here(problem_of(preserved.error().part), preserved.error().error);
+    }
+  }
+  if (!job.options.preserve.mode && directory.destination_is_new && (mode & directory.added_mode_bits) != 0) {
+    if (const int result = sys::fchmod(out, mode & ~directory.added_mode_bits); result < 0) {
+      fail_here(TreeProblem::cannot_preserve_mode, system_error(-result, "fchmod"));
+    }
+  }
+  if (job.options.copy.fsync && job.sync_now(out, directory.destination_identity.device)) {
+    if (const int result = sys::fsync(out); result < 0) {
+      fail_here(TreeProblem::cannot_sync, system_error(-result, "fsync"));
+    }
+  }
+}
+
+// ------------------------------------------------------------------------------------------ entries and errors
+
+bool TreeCopier::State::visit(unsigned worker, Directory& directory, const DirectoryEntry& entry) {
+  job.entries_found.fetch_add(1, std::memory_order_relaxed);
+  return copiers_[worker].copy({directory, entry.name, entry.name}, entry.type);
+}
+
+void TreeCopier::State::read_failed(Directory& directory, Error error) {
+  job.fail_entry(TreeProblem::cannot_read_directory, std::move(error), directory.source_path(),
+                 directory.destination_path());
+}
+
+TreeReport TreeCopier::State::report() const {
+  TreeReport sum;
+  for (const EntryCopier& copier : copiers_) {
+    const TreeReport& part = copier.report();
+    sum.data.merge(part.data);
+    sum.regular_files += part.regular_files;
+    sum.directories += part.directories;
+    sum.symlinks += part.symlinks;
+    sum.hard_links += part.hard_links;
+    sum.special_files += part.special_files;
+    sum.skipped += part.skipped;
+  }
+  sum.elapsed = elapsed_;
+  sum.errors = job.errors();
+  sum.data.verified = job.options.copy.verify && sum.errors == 0;
+  return sum;
+}
+
+// ---------------------------------------------------------------------------------------------- public
+
+TreeCopier::TreeCopier(TreeOptions options) {
+  const unsigned workers = worker_count(options.jobs);
+  state_ = std::make_unique<State>(std::move(options), workers);
+}
+TreeCopier::TreeCopier(TreeCopier&&) noexcept = default;
+TreeCopier& TreeCopier::operator=(TreeCopier&&) noexcept = default;
+TreeCopier::~TreeCopier() = default;
+
+Result<void> TreeCopier::copy(const std::filesystem::path& source, const std::filesystem::path& destination) {
+  return state_->run(source.native(), destination.native(), /*with_contents=*/true);
+}
+
+Result<void> TreeCopier::copy_directory_only(const std::filesystem::path& source,
+                                             const std::filesystem::path& destination) {
+  return state_->run(source.native(), destination.native(), /*with_contents=*/false);
+}
+
+Result<void> TreeCopier::finish() { return state_->job.sync_rest(); }
+
+TreeReport TreeCopier::report() const { return state_->report(); }
+
+TreeProgress TreeCopier::progress() const noexcept {
+  const CopyJob& job = state_->job;
+  return {.bytes_done = job.bytes_done,
+          .entries_done = job.entries_done,
+          .bytes_found = job.bytes_found,
+          .entries_found = job.entries_found,
+          .walk_complete = job.walk_complete};
+}
+
+Result<TreeReport> copy_tree(const std::filesystem::path& source, const std::filesystem::path& destination,
+                             const TreeOptions& options) {
+  TreeCopier copier(options);
+  if (auto copied = copier.copy(source, destination); !copied) {
+    return std::unexpected(copied.error());
+  }
+  if (auto finished = copier.finish(); !finished) {
+    return std::unexpected(finished.error());
+  }
+  return copier.report();
+}
+
+}  // namespace ferry
