@@ -24,14 +24,13 @@ status=0
 copy_while() {
   local call=$1 change=$2
   shift 2
+  rm -f "$SCRATCH/trace"
   strace -f -qq -o "$SCRATCH/trace" -e "trace=$call" -e "inject=$call:delay_exit=1000000:when=1" \
     "$FERRY" cp -aT "$@" "$source" "$target" 2>"$SCRATCH/errors" &
-  local tracer=$! waited
-  for ((waited = 0; waited < 200; waited++)); do
-    [[ -s $SCRATCH/trace ]] && break
-    grep -q . "$SCRATCH/trace" 2>/dev/null && break
-    sleep 0.005
-    ((waited > 60)) && break # strace writes the line after the call: it is held by now
+  local tracer=$!
+  # strace writes the call's line before it holds it.
+  until [[ -s $SCRATCH/trace ]] || ! kill -0 "$tracer" 2>/dev/null; do
+    sleep 0.01
   done
   "$change"
   wait "$tracer"
