@@ -7,20 +7,17 @@
 #include <fcntl.h>
 #include <sys/file.h>
 #include <sys/stat.h>
-#include <sys/sysmacros.h>
-#include <unistd.h>
 #include <xxhash.h>
 
 #include <fmt/format.h>
 
-#include <algorithm>
-#include <atomic>
 #include <cerrno>
 #include <cstring>
 
 #include <ferry/copy.hpp>
 
 #include "base/sys.hpp"
+#include "copy/unnamed_files.hpp"
 
 namespace ferry {
 namespace {
@@ -52,47 +49,6 @@ bool name_refers_to(int dirfd, const char* name, int fd) noexcept {
   struct ::statx by_fd = {};
   return sys::statx(dirfd, name, AT_SYMLINK_NOFOLLOW, STATX_INO, by_name) == 0 &&
          sys::statx(fd, "", AT_EMPTY_PATH, STATX_INO, by_fd) == 0 && is_same_file(by_name, by_fd);
-}
-
-// File systems that cannot O_TMPFILE, by st_dev. Few; a full table only means asking again.
-class UnnamedFileSupport {
- public:
-  // Costs a system call only after some file system was found without.
-  [[nodiscard]] bool expected(int dirfd) const noexcept {
-    const std::size_t count = count_.load(std::memory_order_acquire);
-    if (count == 0) [[likely]] {
-      return true;
-    }
-    const std::uint64_t device = device_of(dirfd);
-    return std::find_if(missing_.begin(), missing_.begin() + std::min(count, missing_.size()), [&](const auto& d) {
-             return d.load(std::memory_order_relaxed) == device;
-           }) == missing_.begin() + std::min(count, missing_.size());
-  }
-  void note_missing(int dirfd) noexcept {
-    const std::uint64_t device = device_of(dirfd);
-    const std::size_t count = count_.load(std::memory_order_relaxed);
-    if (device != 0 && count < missing_.size()) {
-      missing_[count].store(device, std::memory_order_relaxed);  // racing writers may lose one: it is asked again
-      count_.store(count + 1, std::memory_order_release);
-    }
-  }
-
- private:
-  static std::uint64_t device_of(int dirfd) noexcept {
-    struct ::statx status = {};
-    // "." and not an empty path: dirfd may be AT_FDCWD.
-    return sys::statx(dirfd, ".", 0, STATX_TYPE, status) == 0 ? makedev(status.stx_dev_major, status.stx_dev_minor) : 0;
-  }
-  std::array<std::atomic<std::uint64_t>, 16> missing_ = {};
-  std::atomic<std::size_t> count_ = 0;
-};
-
-UnnamedFileSupport unnamed_files;
-
-// What openat(O_TMPFILE) says where it is not supported: EOPNOTSUPP, old kernels EISDIR, some file systems EINVAL or
-// ENOENT (openat(2)).
-bool says_no_unnamed_files(int error) noexcept {
-  return error == -EOPNOTSUPP || error == -EISDIR || error == -EINVAL || error == -ENOENT || error == -ENOSYS;
 }
 
 // Removes a temporary file that nobody owns any more. False when it has a living owner, or cannot be told or removed.
@@ -143,26 +99,6 @@ int open_named(int dirfd, const char* name, std::uint32_t mode, UniqueFd& opened
   return 0;
 }
 
-// Gives an unnamed file a name. The direct form needs CAP_DAC_READ_SEARCH, else the kernel says ENOENT (linkat(2));
-// since 6.10 the opener may too.
-int link_unnamed(int fd, int dirfd, const char* name) noexcept {
-  static std::atomic<bool> by_proc = false;
-  int direct = 0;
-  if (!by_proc.load(std::memory_order_relaxed)) {
-    direct = sys::linkat(fd, "", dirfd, name, AT_EMPTY_PATH);
-    if (direct != -ENOENT && direct != -EPERM) {
-      return direct;
-    }
-  }
-  std::array<char, 32> path = {};
-  fmt::format_to_n(path.data(), path.size() - 1, "/proc/self/fd/{}", fd);
-  const int result = sys::linkat(AT_FDCWD, path.data(), dirfd, name, AT_SYMLINK_FOLLOW);
-  if (result == 0) {
-    by_proc.store(true, std::memory_order_relaxed);
-  }
-  return result == -ENOENT && direct != 0 ? direct : result;  // no /proc: the first answer tells more
-}
-
 }  // namespace
 
 StagedFile::StagedFile(StagedFile&& other) noexcept
@@ -188,13 +124,13 @@ Result<StagedFile> StagedFile::create(int dirfd, const char* name, std::uint32_t
   StagedFile file;
   file.dirfd_ = dirfd;
   file.name_ = name;
-  const bool try_unnamed = unnamed_files.expected(dirfd);
+  const bool try_unnamed = engine::unnamed_files_expected(dirfd);
   if (try_unnamed) {
     file.fd_.reset(sys::openat(dirfd, ".", O_TMPFILE | O_WRONLY, mode));
     if (file.fd_) {
       return file;
     }
-    if (!says_no_unnamed_files(file.fd_.get())) {
+    if (!engine::says_no_unnamed_files(file.fd_.get())) {
       return fail(-file.fd_.get(), "openat", name);
     }
   }
@@ -205,7 +141,7 @@ Result<StagedFile> StagedFile::create(int dirfd, const char* name, std::uint32_t
     return fail(-result, "openat", name);
   }
   if (try_unnamed) {
-    unnamed_files.note_missing(dirfd);
+    engine::note_unnamed_files_missing(dirfd);
   }
   return file;
 }
@@ -234,13 +170,14 @@ Result<void> StagedFile::commit(Existing existing) {
   const bool unnamed = temporary_name_[0] == '\0';
   int result = 0;
   if (existing == Existing::keep) {
-    result = unnamed ? link_unnamed(fd_.get(), dirfd_, name_)
+    result = unnamed ? engine::link_unnamed(fd_.get(), dirfd_, name_)
                      : move_to_free_name(dirfd_, temporary_name_.data(), name_, operation);
   } else {
     if (unnamed) {
       (void)sys::flock(fd_.get(), LOCK_EX | LOCK_NB);  // first: a name without a lock is a leftover
-      result = take_temporary_name(dirfd_, name_, temporary_name_,
-                                   [&](const char* temporary) { return link_unnamed(fd_.get(), dirfd_, temporary); });
+      result = take_temporary_name(dirfd_, name_, temporary_name_, [&](const char* temporary) {
+        return engine::link_unnamed(fd_.get(), dirfd_, temporary);
+      });
     }
     if (result == 0) {
       operation = "renameat2";
