@@ -62,10 +62,14 @@ _ferry() {
     option=${COMP_WORDS[COMP_CWORD - 2]}
   fi
   local takes_value=no
-  [[ $previous == = || ${COMP_WORDS[COMP_CWORD]} == = || $command == bench-* ]] && takes_value=yes
+  if [[ $previous == = || ${COMP_WORDS[COMP_CWORD]} == = || $command == bench-* ]]; then
+    takes_value=yes
+  fi
 
   local values=""
-  [[ $takes_value == yes && $option == --* ]] && values=$(_ferry_values "$option")
+  if [[ $takes_value == yes && $option == --* ]]; then
+    values=$(_ferry_values "$option")
+  fi
   if [[ -n $values ]]; then
     mapfile -t COMPREPLY < <(compgen -W "$values" -- "$current")
   elif [[ $option == --target-directory || $previous == -t || $option == --from || $option == --to ]]; then
@@ -73,7 +77,9 @@ _ferry() {
     compopt -o filenames
   elif [[ $current == -* ]]; then
     mapfile -t COMPREPLY < <(compgen -W "$(_ferry_options "$command")" -- "$current")
-    [[ ${#COMPREPLY[@]} -eq 1 && ${COMPREPLY[0]} == *= ]] && compopt -o nospace
+    if [[ ${#COMPREPLY[@]} -eq 1 && ${COMPREPLY[0]} == *= ]]; then
+      compopt -o nospace
+    fi
   else
     mapfile -t COMPREPLY < <(compgen -f -- "$current")
     compopt -o filenames

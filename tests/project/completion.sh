@@ -42,3 +42,4 @@ for check in "zsh -n $root/completions/_ferry" "fish -n $root/completions/ferry.
     echo "not checked, not installed: ${check%% *}"
   fi
 done
+echo "the completions work"
