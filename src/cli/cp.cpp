@@ -113,15 +113,23 @@ class SourcesSeen {
 
 // ------------------------------------------------------------------------------------------ the job
 
+// Names at the beginning of a message are quoted by GNU cp only if they hold unusual characters.
+std::string quoted_if_needed(const std::string& name) {
+  constexpr std::string_view plain = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_./+,:@%-";
+  return !name.empty() && name.find_first_not_of(plain) == std::string::npos ? name : ferry::quoted(name);
+}
+
 class CpRun {
  public:
-  explicit CpRun(CpCommand command);
+  // `may_collide`: several sources go into one directory.
+  CpRun(CpCommand command, bool may_collide);
   int run(const CpJobs& jobs);
 
  private:
   TreeOptions options_with_callbacks();
   void copy_one(const CpJob& job);
   bool copy_parents(const CpJob& job, bool again);
+  [[nodiscard]] bool is_relative_link_elsewhere(const CpJob& job) const;
   // cp's one way to copy a file onto itself: `cp --force --backup x x` copies x to its own backup name.
   [[nodiscard]] bool is_backup_of_itself(const CpJob& job) const;
   void back_up_itself(const CpJob& job);
@@ -133,6 +141,7 @@ class CpRun {
   int finish();
 
   CpCommand command_;
+  bool may_collide_;
   Interruption interruption_;
   Terminal terminal_;
   Answers answers_;
@@ -143,18 +152,27 @@ class CpRun {
   std::uint64_t complaints_ = 0;  // of the current call into the engine
 };
 
-CpRun::CpRun(CpCommand command)
-    : command_(std::move(command)), answers_(interruption_.descriptor()), copier_(options_with_callbacks()) {}
+CpRun::CpRun(CpCommand command, bool may_collide)
+    : command_(std::move(command)),
+      may_collide_(may_collide),
+      answers_(interruption_.descriptor()),
+      copier_(options_with_callbacks()) {}
 
 TreeOptions CpRun::options_with_callbacks() {
   TreeOptions options = command_.tree;
   options.copy.stop = interruption_.token();
+  options.destinations_may_collide = may_collide_;
   options.on_error = [this](const TreeError& error) { on_error(error); };
   // Building paths for events costs, so only who asked for lines pays.
   if (command_.verbose || command_.explain) {
     options.on_event = [this](const TreeEvent& event) { on_event(event); };
   }
   if (command_.interactive) {
+    if (options.jobs == 0) {
+      options.jobs = 1;  // questions in the order of the tree
+    }
+    // A yes to replacing a file by a hard link is meant, though -f was not given.
+    options.force = options.force || options.link_mode == LinkMode::hard_link;
     options.on_overwrite = [this](std::string_view destination, std::uint32_t mode) {
       return may_overwrite(destination, mode);
     };
@@ -225,7 +243,8 @@ bool CpRun::copy_parents(const CpJob& job, bool again) {
        at = job.destination.find('/', job.destination.find_first_not_of('/', at))) {
     begin(job.source.substr(0, source_begin + at - job.parents_begin), job.destination.substr(0, at), true);
     quiet_ = again;
-    const Result<void> made = copier_.copy_directory_only(operand_.source, operand_.destination);
+    // The slash: a symbolic link on the way is followed, whatever -P says.
+    const Result<void> made = copier_.copy_directory_only(operand_.source + "/", operand_.destination);
     quiet_ = false;
     note(made);
     if (!made) {
@@ -233,6 +252,29 @@ bool CpRun::copy_parents(const CpJob& job, bool again) {
     }
   }
   return true;
+}
+
+// Whether -s would make a link that leads nowhere: its text is the source's name, which means something else in any
+// directory but the current one.
+bool CpRun::is_relative_link_elsewhere(const CpJob& job) const {
+  if (command_.tree.link_mode != LinkMode::symbolic_link || job.source.starts_with('/')) {
+    return false;
+  }
+  struct stat source = {};
+  struct stat existing = {};
+  if (stat(job.source.c_str(), &source) != 0 ||
+      (command_.tree.overwrite != Overwrite::replace && lstat(job.destination.c_str(), &existing) == 0)) {
+    return false;  // the engine says what is to be said
+  }
+  if (S_ISDIR(source.st_mode)) {
+    return command_.tree.recursive;
+  }
+  const std::string_view name = last_component(job.destination);
+  const std::string folder = job.destination.substr(0, without_trailing_slashes(job.destination).size() - name.size());
+  struct stat parent = {};
+  struct stat here = {};
+  return !folder.empty() && stat(folder.c_str(), &parent) == 0 && stat(".", &here) == 0 &&
+         (parent.st_dev != here.st_dev || parent.st_ino != here.st_ino);
 }
 
 bool CpRun::is_backup_of_itself(const CpJob& job) const {
@@ -276,6 +318,10 @@ int CpRun::run(const CpJobs& jobs) {
       terminal_.complain(cp_name, warning);
     } else if (!jobs.into_directory && is_backup_of_itself(job)) {
       back_up_itself(job);
+    } else if (is_relative_link_elsewhere(job)) {
+      failed_ = true;
+      terminal_.complain(cp_name, fmt::format("{}: can make relative symbolic links only in current directory",
+                                              quoted_if_needed(job.destination)));
     } else {
       copy_one(job);
     }
@@ -315,7 +361,7 @@ int cp_main(int argc, char** argv) {
   if (!jobs) {
     return jobs.error().status;
   }
-  return CpRun(std::move(*command)).run(*jobs);
+  return CpRun(std::move(*command), jobs->into_directory).run(*jobs);
 }
 
 }  // namespace ferry::cli

@@ -41,7 +41,6 @@ constexpr auto wordings = std::to_array<Wording>({
     {TreeProblem::cannot_create_file, "cannot create regular file {d}", true},
     {TreeProblem::cannot_write_destination, "error writing {d}", true},
     {TreeProblem::cannot_create_directory, "cannot create directory {d}", true},
-    {TreeProblem::cannot_create_hard_link, "cannot create hard link {d} to {s}", true},
     {TreeProblem::cannot_remove_destination, "cannot remove {d}", true},
     {TreeProblem::cannot_back_up, "cannot backup {d}", true},
     {TreeProblem::cannot_sync, "cannot make {d} durable", true},
@@ -69,11 +68,11 @@ constexpr auto wordings = std::to_array<Wording>({
     {TreeProblem::canceled, "interrupted at {s}", false},
 });
 
-std::string describe_parent(const TreeError& error) {
+std::string describe_parent(const TreeError& error, const CurrentOperand& operand) {
   switch (error.problem) {
     case TreeProblem::cannot_stat_source:
     case TreeProblem::cannot_open_source:
-      return with_reason(fmt::format("failed to get attributes of {}", ferry::quoted(error.source)), error.error);
+      return with_reason(fmt::format("failed to get attributes of {}", ferry::quoted(operand.source)), error.error);
     case TreeProblem::overwrite_non_directory_with_directory:
       return fmt::format("{} exists but is not a directory", ferry::quoted(error.destination));
     case TreeProblem::cannot_create_directory:
@@ -82,14 +81,26 @@ std::string describe_parent(const TreeError& error) {
   }
 }
 
+std::string link_failure(const char* kind, const TreeError& error) {
+  return with_reason(fmt::format("cannot create {} link {} to {}", kind, ferry::quoted(error.destination),
+                                 ferry::quoted(error.source)),
+                     error.error);
+}
+
 // The problems whose words depend on more than names and errno.
 std::string describe_specially(const TreeError& error, const CurrentOperand& operand, LinkMode link_mode) {
   switch (error.problem) {
+    case TreeProblem::cannot_create_hard_link: return link_failure("hard", error);
+    case TreeProblem::cannot_create_file:
+      switch (link_mode) {
+        case LinkMode::copy: return {};
+        case LinkMode::hard_link: return link_failure("hard", error);
+        case LinkMode::symbolic_link: return link_failure("symbolic", error);
+      }
+      return {};
     case TreeProblem::cannot_create_symlink:
       if (link_mode == LinkMode::symbolic_link) {
-        return with_reason(fmt::format("cannot create symbolic link {} to {}", ferry::quoted(error.destination),
-                                       ferry::quoted(error.source)),
-                           error.error);
+        return link_failure("symbolic", error);
       }
       return with_reason(fmt::format("cannot create symbolic link {}", ferry::quoted(error.destination)), error.error);
     case TreeProblem::cannot_create_special_file:
@@ -107,7 +118,7 @@ std::string describe_specially(const TreeError& error, const CurrentOperand& ope
 
 std::string describe(const TreeError& error, const CurrentOperand& operand, LinkMode link_mode) {
   if (operand.parent_directory) {
-    if (std::string text = describe_parent(error); !text.empty()) {
+    if (std::string text = describe_parent(error, operand); !text.empty()) {
       return text;
     }
   }
@@ -164,7 +175,7 @@ std::string verbose_line(const TreeEvent& event, const CurrentOperand& operand) 
     default: break;
   }
   if (operand.parent_directory) {
-    return fmt::format("{} -> {}", event.source, event.destination);  // unquoted: so does cp
+    return fmt::format("{} -> {}", operand.source, event.destination);  // unquoted: so does cp
   }
   std::string line = fmt::format("{} -> {}", ferry::quoted(event.source), ferry::quoted(event.destination));
   if (!event.backup.empty()) {

@@ -46,7 +46,7 @@ TEST(CpMessages, every_problem_has_words_that_name_a_file) {
 
 TEST(CpMessages, leading_directories_of_parents_have_words_of_their_own) {
   const auto parent = [](TreeProblem problem, int errno_value) {
-    return describe(error_of(problem, errno_value), {"top", "to", true}, LinkMode::copy);
+    return describe(error_of(problem, errno_value), {"a", "b", true}, LinkMode::copy);
   };
   EXPECT_EQ(parent(TreeProblem::cannot_stat_source, ENOENT),
             "failed to get attributes of 'a': No such file or directory");
