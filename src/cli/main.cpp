@@ -25,6 +25,7 @@ struct Subcommand {
 constexpr auto subcommands = std::to_array<Subcommand>({
     {"cp", "copy files and directories: a drop-in for GNU cp", cp_main},
     {"probe", "tell what works here: file systems, copy methods, io_uring, FUSE, limits", probe_main},
+    {"bench", "measure ferry against the tools you would have used", bench_main},
 });
 
 void print_help() {
