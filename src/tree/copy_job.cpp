@@ -95,7 +95,10 @@ void CreationDefaults::learn(std::uint64_t device, std::uint32_t requested, cons
 // ---------------------------------------------------------------------------------------------- CopyJob
 
 CopyJob::CopyJob(TreeOptions tree_options, unsigned workers)
-    : options(std::move(tree_options)), descriptors(options.descriptor_budget, workers), is_root(::geteuid() == 0) {}
+    : options(std::move(tree_options)),
+      descriptors(options.descriptor_budget, workers),
+      effective_uid(::geteuid()),
+      effective_gid(::getegid()) {}
 
 void CopyJob::fail_entry(TreeProblem problem, Error error, std::string source, std::string destination) {
   if (error.path.empty()) {

@@ -80,7 +80,9 @@ struct CopyJob {
   HardLinks hard_links;
   Created created;
   CreationDefaults creation_defaults;
-  const bool is_root;  // effective user 0: permission bits need not be asked about
+  const std::uint32_t effective_uid;
+  const std::uint32_t effective_gid;
+  [[nodiscard]] bool is_root() const noexcept { return effective_uid == 0; }  // permission bits need not be asked about
 
   // Progress, for progress().
   std::atomic<std::uint64_t> bytes_done = 0;

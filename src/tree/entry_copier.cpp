@@ -400,7 +400,7 @@ EntryCopier::Placement EntryCopier::placement_for(const CopyEntry& entry, const 
   if (!is_regular || existing.status.stx_nlink > 1 || options_.copy.inplace || options_.attributes_only) {
     return Placement::in_place;
   }
-  if (!job_.is_root &&
+  if (!job_.is_root() &&
       sys::faccessat(entry.directory.destination_fd(), entry.destination, W_OK, AT_SYMLINK_NOFOLLOW) < 0) {
     return Placement::in_place;  // which fails as it does for cp, unless forced
   }

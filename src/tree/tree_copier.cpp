@@ -298,7 +298,9 @@ bool TreeCopier::State::open_destination(Directory& directory, const CopyEntry& 
 // much is taken away at the end. While its owner may still change, nobody else gets in.
 int TreeCopier::State::make_directory(const Directory& directory, const CopyEntry& entry) {
   const std::uint32_t source_mode = job.options.default_mode ? 0777U : directory.source_status.stx_mode & 01777U;
-  const bool owner_may_change = job.options.preserve.owner && job.options.preserve.mode;
+  const struct statx& source = directory.source_status;
+  const bool owner_may_change = job.options.preserve.owner && job.options.preserve.mode &&
+                                (source.stx_uid != job.effective_uid || source.stx_gid != job.effective_gid);
   const std::uint32_t mode = (owner_may_change ? source_mode & 0700U : source_mode) | 0700U;
   return sys::mkdirat(entry.directory.destination_fd(), entry.destination, mode);
 }

@@ -15,7 +15,10 @@ inline unsigned worker_count(unsigned requested) noexcept {
   if (requested != 0) {
     return std::min(requested, max_workers);
   }
-  return std::clamp(std::thread::hardware_concurrency(), 1U, default_most);
+  // Asked once: the standard library reads a file of sysfs each time, which takes as long as copying several small
+  // files.
+  static const unsigned cores = std::clamp(std::thread::hardware_concurrency(), 1U, default_most);
+  return cores;
 }
 
 }  // namespace ferry
