@@ -149,6 +149,7 @@ ssize_t fgetxattr(int fd, const char* attribute, void* value, std::size_t size) 
 int fsetxattr(int fd, const char* attribute, const void* value, std::size_t size) noexcept { return kernel_call(Call::setxattr, [&] { return ::fsetxattr(fd, attribute, value, size, 0); }); }
 int fremovexattr(int fd, const char* attribute) noexcept { return kernel_call(Call::removexattr, [&] { return ::fremovexattr(fd, attribute); }); }
 ssize_t listxattr(const char* path, char* list, std::size_t size) noexcept { return kernel_call(Call::listxattr, [&] { return ::listxattr(path, list, size); }); }
+ssize_t llistxattr(const char* path, char* list, std::size_t size) noexcept { return kernel_call(Call::listxattr, [&] { return ::llistxattr(path, list, size); }); }
 ssize_t getxattr(const char* path, const char* attribute, void* value, std::size_t size) noexcept { return kernel_call(Call::getxattr, [&] { return ::getxattr(path, attribute, value, size); }); }
 int setxattr(const char* path, const char* attribute, const void* value, std::size_t size) noexcept { return kernel_call(Call::setxattr, [&] { return ::setxattr(path, attribute, value, size, 0); }); }
 int removexattr(const char* path, const char* attribute) noexcept { return kernel_call(Call::removexattr, [&] { return ::removexattr(path, attribute); }); }

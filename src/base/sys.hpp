@@ -132,6 +132,8 @@ ssize_t fgetxattr(int fd, const char* attribute, void* value, std::size_t size) 
 int fsetxattr(int fd, const char* attribute, const void* value, std::size_t size) noexcept;
 int fremovexattr(int fd, const char* attribute) noexcept;
 ssize_t listxattr(const char* path, char* list, std::size_t size) noexcept;
+/// Does not follow a symlink in the last component.
+ssize_t llistxattr(const char* path, char* list, std::size_t size) noexcept;
 ssize_t getxattr(const char* path, const char* attribute, void* value, std::size_t size) noexcept;
 int setxattr(const char* path, const char* attribute, const void* value, std::size_t size) noexcept;
 int removexattr(const char* path, const char* attribute) noexcept;

@@ -119,6 +119,9 @@ void Descriptors::unpin(Directory& directory) noexcept {
     if (--directory.pins_ != 0) {
       return;
     }
+    if (directory.is_finished_) {
+      forget(directory);  // opened again for a hard link to what it holds
+    }
   }
   released_.notify_one();
 }
@@ -126,15 +129,24 @@ void Descriptors::unpin(Directory& directory) noexcept {
 void Descriptors::close(Directory& directory) noexcept {
   {
     const std::scoped_lock lock(mutex_);
-    if (directory.listed_) {
-      in_use_ -= held_by(directory);
-      open_.erase(directory.position_);
-      directory.listed_ = false;
+    directory.is_finished_ = true;
+    if (directory.pins_ == 0) {
+      forget(directory);
     }
   }
-  directory.source.reset();
-  directory.destination.reset();
   released_.notify_one();
+}
+
+// The descriptors are closed under the lock: once the directory is off the list, another thread may open it again.
+void Descriptors::forget(Directory& directory) noexcept {
+  if (directory.listed_) {
+    in_use_ -= held_by(directory);
+    open_.erase(directory.position_);
+    directory.listed_ = false;
+    directory.source.reset();
+    directory.destination.reset();
+    directory.read_elsewhere = true;
+  }
 }
 
 bool Descriptors::close_one_idle() {
@@ -142,18 +154,13 @@ bool Descriptors::close_one_idle() {
   if (idle == open_.end()) {
     return false;
   }
-  Directory& directory = **idle;
-  in_use_ -= held_by(directory);
-  open_.erase(idle);
-  directory.listed_ = false;
-  directory.source.reset();
-  directory.destination.reset();
-  directory.read_elsewhere = true;
+  forget(**idle);
   return true;
 }
 
 bool Descriptors::make_room(unsigned attempt) {
-  constexpr unsigned attempts = 400;  // 2 s of waiting, should every descriptor of the process be in use elsewhere
+  constexpr unsigned attempts =
+      100;  // half a second of waiting, should every descriptor of the process be in use elsewhere
   std::unique_lock lock(mutex_);
   if (attempt == 0) {
     limit_ = std::max(smallest_limit, std::min(limit_, in_use_) * 3 / 4);

@@ -75,6 +75,7 @@ class Directory {
   UniqueFd destination;
   // How `destination` is opened again below its parent's; empty: as `name`.
   std::string destination_name;
+  bool source_is_readable = true;   // otherwise `source` is an O_PATH descriptor
   bool follow_source = false;       // the source name may be a symlink (-L)
   bool follow_destination = false;  // so may the destination's (--keep-directory-symlink)
 
@@ -101,6 +102,7 @@ class Directory {
   // Guarded by Descriptors.
   unsigned pins_ = 0;
   bool listed_ = false;
+  bool is_finished_ = false;
   std::list<Directory*>::iterator position_;
 };
 
@@ -119,7 +121,8 @@ class Descriptors {
   // Makes sure that the descriptors are open, and keeps them so until unpin(). The anchor is always open.
   [[nodiscard]] Result<void> pin(Directory& directory);
   void unpin(Directory& directory) noexcept;
-  // Closes for good.
+  // The directory is finished: its descriptors are closed as soon as nobody has it pinned. (It may be pinned again, for
+  // hard links to what it holds.)
   void close(Directory& directory) noexcept;
 
   // After EMFILE or ENFILE: lowers the budget and closes what nobody works on, or waits a little for others to let go.
@@ -140,6 +143,7 @@ class Descriptors {
   [[nodiscard]] Result<void> open_again(Directory& directory);
   [[nodiscard]] int open_child(const Directory& child, int parent_fd, bool destination);
   bool close_one_idle();
+  void forget(Directory& directory) noexcept;
   static unsigned held_by(const Directory& directory) noexcept;
 
   std::mutex mutex_;

@@ -16,6 +16,8 @@
 #include <string_view>
 #include <utility>
 
+#include <fmt/format.h>
+
 namespace ferry {
 namespace {
 
@@ -117,10 +119,15 @@ bool EntryCopier::copy_changed(const CopyEntry& entry, int retries) {
 void EntryCopier::link_or_make(const CopyEntry& entry, InodeIdentity inode, std::uint32_t links,
                                const std::function<bool()>& make) {
   TreeName existing;
-  switch (job_.hard_links.claim(inode, links, name_of(entry), existing)) {
-    case HardLinks::Claim::link: link_to(entry, existing); return;
-    case HardLinks::Claim::deferred: Traversal::hold(entry.directory); return;
-    case HardLinks::Claim::make: break;
+  Traversal::hold(entry.directory);  // before the claim: a deferred name may be linked, and let go of, at once
+  const HardLinks::Claim claim = job_.hard_links.claim(inode, links, name_of(entry), existing);
+  if (claim == HardLinks::Claim::deferred) {
+    return;
+  }
+  hooks_.let_go(entry.directory);  // never the last hold: the directory is being visited
+  if (claim == HardLinks::Claim::link) {
+    link_to(entry, existing);
+    return;
   }
   const bool is_made = make();
   const std::vector<TreeName> waiting =
@@ -430,11 +437,20 @@ EntryCopier::Outcome EntryCopier::place_new(const CopyEntry& entry, Source& sour
   if (!options_.attributes_only && !fill(entry, source, staged->fd(), 0, device, report)) {
     return Outcome::failed;
   }
-  if (keeps && keep_attributes(entry, existing, staged->fd()) != 0) {
-    return Outcome::in_place;
-  }
-  if (options_.preserve.any()) {
-    preserve_on_new(entry, source, staged->fd(), mode);
+  if (keeps || options_.preserve.any()) {
+    auto state = created_state(entry, staged->fd(), mode);
+    if (!state) {
+      fail(TreeProblem::cannot_create_file, state.error().errno_value(), "statx", entry);
+      return Outcome::failed;
+    }
+    if (keeps && keep_attributes(entry, existing, staged->fd(), *state) != 0) {
+      return Outcome::in_place;
+    }
+    if (options_.preserve.any()) {
+      MetadataSelection selection = options_.preserve;
+      selection.inode_flags = false;
+      preserve_parts(entry, {source.fd.get(), false}, source.status, {staged->fd(), false}, *state, selection);
+    }
   }
   if (!sync(entry, staged->fd(), device)) {
     return Outcome::failed;
@@ -460,53 +476,65 @@ EntryCopier::Outcome EntryCopier::place_new(const CopyEntry& entry, Source& sour
   return Outcome::done;
 }
 
-// Gives a file that replaces another that one's owner, mode, ACLs and attributes. 0, or an errno: then the old file has
-// to be written into.
-int EntryCopier::keep_attributes(const CopyEntry& entry, const Existing& existing, int out) {
-  const UniqueFd old(job_.descriptors.open_within_budget(
-      [&] { return sys::openat(entry.directory.destination_fd(), entry.destination, O_PATH | O_NOFOLLOW); }));
-  struct statx now = {};
-  struct statx made = {};
-  if (!old || sys::statx(old.get(), "", AT_EMPTY_PATH, STATX_BASIC_STATS, now) < 0 ||
-      !(identity_of(now) == identity_of(existing.status)) ||
-      sys::statx(out, "", AT_EMPTY_PATH, STATX_BASIC_STATS, made) < 0) {
-    return ESTALE;
-  }
-  if (made.stx_uid != now.stx_uid || made.stx_gid != now.stx_gid) {
-    if (const int result = sys::fchown(out, now.stx_uid, now.stx_gid); result < 0) {
-      return -result;
-    }
-  }
-  const MetadataState state{made.stx_mode & 07777U, now.stx_uid, now.stx_gid, entry.directory.has_default_acl};
-  const MetadataSelection selection{.mode = true, .acls = true, .xattrs = true};
-  const auto kept =
-      copy_metadata({old.get(), true}, now, {out, false}, state, selection, UnsupportedAttributes::report);
-  return kept ? 0 : kept.error().error.errno_value();
-}
-
-void EntryCopier::preserve_on_new(const CopyEntry& entry, const Source& source, int out, std::uint32_t requested_mode) {
+// What a new file in the entry's directory looks like before anything is set: known from the ones before it, or asked
+// for.
+Result<MetadataState> EntryCopier::created_state(const CopyEntry& entry, int out, std::uint32_t requested_mode) {
   const Directory& directory = entry.directory;
   const std::uint64_t device = directory.destination_identity.device;
-  const bool is_ordinary = device != 0 && !directory.has_default_acl && directory.destination_is_new &&
-                           (directory.destination_status.stx_mode & S_ISGID) == 0;
-  std::optional<MetadataState> state;
+  const bool is_ordinary =
+      !entry.is_operand && !directory.has_default_acl && (directory.destination_status.stx_mode & S_ISGID) == 0;
   if (is_ordinary) {
-    state = job_.creation_defaults.find(device, requested_mode);
-  }
-  if (!state) {
-    struct statx made = {};
-    if (const int result = sys::statx(out, "", AT_EMPTY_PATH, STATX_BASIC_STATS, made); result < 0) {
-      fail(TreeProblem::cannot_preserve_mode, -result, "statx", entry);
-      return;
+    if (const auto known = job_.creation_defaults.find(device, requested_mode)) {
+      return *known;
     }
-    if (is_ordinary) {
-      job_.creation_defaults.learn(device, requested_mode, made);
-    }
-    state = MetadataState{made.stx_mode & 07777U, made.stx_uid, made.stx_gid, directory.has_default_acl};
   }
-  MetadataSelection selection = options_.preserve;
-  selection.inode_flags = false;
-  preserve_parts(entry, {source.fd.get(), false}, source.status, {out, false}, *state, selection);
+  struct statx made = {};
+  if (const int result = sys::statx(out, "", AT_EMPTY_PATH, STATX_BASIC_STATS, made); result < 0) {
+    return ferry::fail(-result, "statx");
+  }
+  if (is_ordinary) {
+    job_.creation_defaults.learn(device, requested_mode, made);
+  }
+  return MetadataState{made.stx_mode & 07777U, made.stx_uid, made.stx_gid, directory.has_default_acl};
+}
+
+// Gives a file that replaces another that one's owner, mode, ACLs and attributes. 0, or an errno: then the old file has
+// to be written into.
+int EntryCopier::keep_attributes(const CopyEntry& entry, const Existing& existing, int out, MetadataState& state) {
+  const struct statx& old = existing.status;
+  if (state.uid != old.stx_uid || state.gid != old.stx_gid) {
+    if (const int result = sys::fchown(out, old.stx_uid, old.stx_gid); result < 0) {
+      return -result;
+    }
+    state.uid = old.stx_uid;
+    state.gid = old.stx_gid;
+  }
+  MetadataSelection selection{.mode = true};
+  MetadataTarget from;
+  UniqueFd old_fd;
+  // By name: most files have no attributes, and then that is all there is to know. What has some is opened and made
+  // sure of.
+  std::array<char, 1> none = {};
+  const std::string old_path = fmt::format("/proc/self/fd/{}/{}", entry.directory.destination_fd(), entry.destination);
+  const ssize_t attributes = entry.is_operand && entry.directory.destination_fd() == AT_FDCWD
+                                 ? -ERANGE
+                                 : sys::llistxattr(old_path.c_str(), none.data(), none.size());
+  if ((attributes != 0 && attributes != -EOPNOTSUPP) || state.may_have_acls) {
+    old_fd.reset(job_.descriptors.open_within_budget(
+        [&] { return sys::openat(entry.directory.destination_fd(), entry.destination, O_PATH | O_NOFOLLOW); }));
+    struct statx now = {};
+    if (!old_fd || sys::statx(old_fd.get(), "", AT_EMPTY_PATH, STATX_BASIC_STATS, now) < 0 ||
+        !(identity_of(now) == identity_of(old))) {
+      return ESTALE;
+    }
+    from = {old_fd.get(), true};
+    selection.acls = true;
+    selection.xattrs = true;
+  }
+  const auto kept = copy_metadata(from, old, {out, false}, state, selection, UnsupportedAttributes::report);
+  state.mode = old.stx_mode & 07777U;
+  state.may_have_acls = true;
+  return kept ? 0 : kept.error().error.errno_value();
 }
 
 void EntryCopier::preserve_parts(const CopyEntry& entry, MetadataTarget from, const struct statx& from_status,

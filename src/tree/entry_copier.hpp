@@ -75,11 +75,11 @@ class EntryCopier {
   [[nodiscard]] std::uint32_t new_file_mode(const struct statx& source) const noexcept;
 
   // Metadata.
-  void preserve_on_new(const CopyEntry& entry, const Source& source, int out, std::uint32_t requested_mode);
+  Result<MetadataState> created_state(const CopyEntry& entry, int out, std::uint32_t requested_mode);
   void preserve_by_path(const CopyEntry& entry, MetadataTarget from, const struct statx& source);
   void preserve_parts(const CopyEntry& entry, MetadataTarget from, const struct statx& from_status, MetadataTarget to,
                       const MetadataState& state, const MetadataSelection& selection);
-  [[nodiscard]] int keep_attributes(const CopyEntry& entry, const Existing& existing, int out);
+  [[nodiscard]] int keep_attributes(const CopyEntry& entry, const Existing& existing, int out, MetadataState& state);
 
   // What is there already (existing.cpp). `replaces_entry`: the name itself will be replaced, not written through.
   bool look(const CopyEntry& entry, Existing& existing);

@@ -72,6 +72,9 @@ int open_beneath_destination(const Directory& directory, const char* name, int f
 }
 
 bool EntryCopier::look(const CopyEntry& entry, Existing& existing) {
+  if (options_.dry_run && entry.directory.destination_is_new) {
+    return true;  // not even its directory is there
+  }
   const int dirfd = entry.directory.destination_fd();
   int result = sys::statx(dirfd, entry.destination, AT_SYMLINK_NOFOLLOW, STATX_BASIC_STATS, existing.status);
   if (result == -ENOENT) {

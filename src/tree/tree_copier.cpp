@@ -226,10 +226,21 @@ DirectoryRef TreeCopier::State::enter(unsigned worker, Directory& parent, std::s
 }
 
 bool TreeCopier::State::open_source(Directory& directory, const CopyEntry& entry) {
-  const int fd = job.descriptors.open_within_budget([&] {
-    return sys::openat(entry.directory.source_fd(), entry.source,
-                       O_RDONLY | O_DIRECTORY | (directory.follow_source ? 0 : O_NOFOLLOW));
-  });
+  const int flags = O_DIRECTORY | (directory.follow_source ? 0 : O_NOFOLLOW);
+  const auto open = [&](int access) {
+    return job.descriptors.open_within_budget(
+        [&] { return sys::openat(entry.directory.source_fd(), entry.source, flags | access); });
+  };
+  int fd = open(O_RDONLY);
+  if (fd == -EACCES) {
+    // It cannot be read, but it can be looked at: as with cp, an empty directory of its kind is made.
+    job.fail_entry(TreeProblem::cannot_read_directory, EACCES, "openat", entry);
+    directory.source_is_readable = false;
+    fd = open(O_PATH);
+    if (fd < 0) {
+      return false;
+    }
+  }
   if (fd < 0) {
     job.fail_entry(TreeProblem::cannot_read_directory, -fd, "openat", entry);
     return false;
@@ -247,26 +258,22 @@ bool TreeCopier::State::open_source(Directory& directory, const CopyEntry& entry
 // Whether the contents are to be copied, and not the directory alone.
 bool TreeCopier::State::is_to_be_entered(const Directory& directory, const CopyEntry& entry) const {
   const bool is_elsewhere = directory.source_identity.device != operand_device_;
-  return !(is_elsewhere && job.options.one_file_system && !entry.is_operand);
+  return directory.source_is_readable && !(is_elsewhere && job.options.one_file_system && !entry.is_operand);
 }
 
 bool TreeCopier::State::open_destination(Directory& directory, const CopyEntry& entry) {
-  if (job.options.dry_run) {
-    const int fd = entry.directory.destination_is_new ? -ENOENT : open_existing_directory(directory, entry);
-    if (fd == -ENOENT) {
-      directory.destination_is_new = true;
-      job.event(TreeEventKind::directory_created, entry);
-      return true;
-    }
-    directory.destination.reset(fd);
-    return fd >= 0 || refuse_existing(entry, -fd);
-  }
-  // What was made a moment ago is most likely still not there; what was there most likely holds the rest, too.
-  int made = entry.directory.destination_is_new ? make_directory(directory, entry) : -EEXIST;
+  // What was made a moment ago is most likely still empty; what was there most likely holds the rest, too.
+  const bool is_surely_new = entry.directory.destination_is_new;
+  int made = is_surely_new ? make_directory(directory, entry) : -EEXIST;
   int fd = made >= 0 || made == -EEXIST ? open_existing_directory(directory, entry) : made;
   if (fd == -ENOENT && made == -EEXIST) {
     made = make_directory(directory, entry);
     fd = made >= 0 ? open_existing_directory(directory, entry) : made;
+  }
+  if (job.options.dry_run && (fd == -ENOENT || is_surely_new)) {
+    directory.destination_is_new = true;
+    job.event(TreeEventKind::directory_created, entry);
+    return true;
   }
   if (fd < 0) {
     return refuse_existing(entry, -fd);
@@ -286,10 +293,11 @@ bool TreeCopier::State::open_destination(Directory& directory, const CopyEntry& 
   if (directory.destination_is_new) {
     directory.added_mode_bits = 0700U & ~directory.source_status.stx_mode;
   }
-  if (job.options.preserve.acls) {
-    const bool inherits_none = directory.destination_is_new && !entry.is_operand && !entry.directory.has_default_acl;
-    directory.has_default_acl = !inherits_none && sys::fgetxattr(fd, "system.posix_acl_default", nullptr, 0) > 0;
-  }
+  // What is made in a directory with a default ACL inherits it (acl(5)); so does a directory, default ACL included.
+  const bool inherits_none = directory.destination_is_new && !entry.is_operand && !entry.directory.has_default_acl;
+  const bool matters = job.options.preserve.any() || !job.options.copy.inplace;
+  directory.has_default_acl =
+      !inherits_none && matters && sys::fgetxattr(fd, "system.posix_acl_default", nullptr, 0) > 0;
   job.event(directory.destination_is_new ? TreeEventKind::directory_created : TreeEventKind::directory_merged, entry);
   return true;
 }
@@ -297,6 +305,9 @@ bool TreeCopier::State::open_destination(Directory& directory, const CopyEntry& 
 // With the source's permission bits less the umask, and with all the owner's, so that it can be filled; what is too
 // much is taken away at the end. While its owner may still change, nobody else gets in.
 int TreeCopier::State::make_directory(const Directory& directory, const CopyEntry& entry) {
+  if (job.options.dry_run) {
+    return 0;
+  }
   const std::uint32_t source_mode = job.options.default_mode ? 0777U : directory.source_status.stx_mode & 01777U;
   const struct statx& source = directory.source_status;
   const bool owner_may_change = job.options.preserve.owner && job.options.preserve.mode &&
@@ -342,9 +353,9 @@ void TreeCopier::State::leave(unsigned /*worker*/, Directory& directory) {
   const std::uint32_t mode = made.stx_mode & 07777U;
   if (job.options.preserve.any()) {
     const bool may_have_acls = !directory.destination_is_new || directory.has_default_acl;
-    const auto preserved = copy_metadata({directory.source.get(), false}, directory.source_status, {out, false},
-                                         {mode, made.stx_uid, made.stx_gid, may_have_acls}, job.options.preserve,
-                                         job.options.unsupported_attributes);
+    const auto preserved = copy_metadata(
+        {directory.source.get(), !directory.source_is_readable}, directory.source_status, {out, false},
+        {mode, made.stx_uid, made.stx_gid, may_have_acls}, job.options.preserve, job.options.unsupported_attributes);
     if (!preserved) {
       fail_here(problem_of(preserved.error().part), preserved.error().error);
     }
