@@ -75,14 +75,14 @@ try_error() { # CALL ERROR N
 }
 
 cases=0
-for call in openat openat2 read pread64 write pwrite64 copy_file_range linkat renameat2 mkdirat symlinkat mknodat fchown fchownat fchmod \
+for call in openat openat2 read pread64 write pwrite64 copy_file_range linkat renameat renameat2 mkdirat symlinkat mknodat fchown fchownat fchmod \
   fchmodat utimensat statx newfstatat getdents64 ftruncate fsetxattr flistxattr fgetxattr readlinkat unlinkat close; do
   mapfile -t numbers < <(calls_at_work "$call")
   [[ ${#numbers[@]} == 0 ]] && { echo "$call: not used"; continue; }
   is_long || numbers=("${numbers[@]:0:2}")
   case $call in
     write | pwrite64 | linkat | mkdirat | symlinkat | fsetxattr | copy_file_range | ftruncate) errors=(ENOSPC EIO) ;;
-    openat | openat2 | renameat2 | fchmod | fchown | unlinkat) errors=(EACCES EIO) ;;
+    openat | openat2 | renameat | renameat2 | fchmod | fchown | unlinkat) errors=(EACCES EIO) ;;
     *) errors=(EIO) ;;
   esac
   is_long && errors=(EIO ENOSPC EACCES)
@@ -99,7 +99,7 @@ say "$cases failing calls"
 
 # ------------------------------------------------------------------ Ctrl-C
 say "SIGINT"
-for call in openat openat2 linkat renameat2 getdents64 write pwrite64 copy_file_range; do
+for call in openat linkat renameat getdents64 write pwrite64 copy_file_range; do
   mapfile -t numbers < <(calls_at_work "$call")
   for number in "${numbers[@]}"; do
     describe="SIGINT at $call $number"

@@ -6,7 +6,7 @@
 # TOOLS            folder of the built test programs
 # FERRY_TEST_LONG  1: the full form, many seeds and long runs; else a short seeded form
 set -u
-: "${FERRY:=build/release/ferry}" "${TOOLS:=build/release/tests}" "${FERRY_TEST_LONG:=0}"
+: "${FERRY:=build/release/ferry}" "${TOOLS:=build/release/tests/tools}" "${FERRY_TEST_LONG:=0}"
 
 skip() {
   echo "skipped: $*"
@@ -17,6 +17,7 @@ if [[ ${FERRY_TEST_NAMESPACE:-} != 1 && $(id -u) == 0 ]] && unshare --mount true
   FERRY_TEST_NAMESPACE=1 exec unshare --mount --propagation private "$BASH" "$0" "$@"
 fi
 [[ -x $FERRY ]] || skip "$FERRY is not built"
+[[ -x $TOOLS/tree_compare ]] || skip "$TOOLS/tree_compare is not built"
 FERRY=$(realpath "$FERRY")
 TOOLS=$(realpath "$TOOLS")
 export LC_ALL=C PATH="$TOOLS:$PATH"
