@@ -27,7 +27,6 @@
 namespace ferry {
 namespace {
 
-using engine::FileKind;
 using engine::Mover;
 using std::chrono::steady_clock;
 
@@ -69,7 +68,7 @@ class RangeCopy {
   [[nodiscard]] Result<std::uint64_t> move();
   [[nodiscard]] Result<bool> share_extents();
   [[nodiscard]] Result<std::uint64_t> move_segments(Mover& mover);
-  [[nodiscard]] Result<void> reach(std::uint64_t length);
+  [[nodiscard]] Result<void> reach(std::uint64_t length) const;
   [[nodiscard]] Result<void> finish();
 
   [[nodiscard]] bool same_file() const noexcept {
@@ -282,7 +281,7 @@ Result<std::uint64_t> RangeCopy::move_segments(Mover& mover) {
 }
 
 // Extends the destination over a hole at its end.
-Result<void> RangeCopy::reach(std::uint64_t length) {
+Result<void> RangeCopy::reach(std::uint64_t length) const {
   if (range_.out_offset + length <= out_status_.stx_size) {
     return {};
   }

@@ -21,6 +21,6 @@ struct CgroupPath {
   std::string_view path;
   bool version_1 = false;
 };
-[[nodiscard]] CgroupPath parse_memory_cgroup(std::string_view proc_self_cgroup) noexcept;
+[[nodiscard]] CgroupPath parse_memory_cgroup(std::string_view text) noexcept;
 
 }  // namespace ferry::engine

@@ -11,6 +11,7 @@ namespace ferry::engine {
 KernelVersion parse_kernel_version(std::string_view release) noexcept {
   KernelVersion version;
   const char* const end = release.data() + release.size();
+  // NOLINTNEXTLINE(bugprone-suspicious-stringview-data-usage): bounded by end
   const auto major = std::from_chars(release.data(), end, version.major);
   if (major.ec != std::errc{} || major.ptr == end || *major.ptr != '.') {
     return {};

@@ -4,6 +4,7 @@ set -euo pipefail
 root=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/../.." && pwd)
 cd "$root"
 status=0 names=0
+# shellcheck disable=SC2016  # backquotes of Markdown
 while read -r name; do
   names=$((names + 1))
   case $name in
