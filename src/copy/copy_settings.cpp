@@ -11,7 +11,7 @@ namespace {
 
 // Where nobody asked for a chunk size: a buffer that stays in the second-level cache between read and write is quicker
 // than a larger one (docs/PERFORMANCE.md).
-constexpr std::size_t cached_piece_bytes = std::size_t{256} << 10U;
+constexpr std::size_t cached_piece_bytes = std::size_t{128} << 10U;
 
 std::atomic<std::size_t> process_chunk_size = 0;  // 0: not set
 

@@ -97,9 +97,6 @@ int write_fully(int out, const std::byte* data, std::size_t size) noexcept {
 
 Result<CopyReport> FileCopier::State::copy_small(int in, const struct ::statx& in_status, int out,
                                                  std::uint64_t out_old_size) {
-  if (options.stop.stop_requested()) {
-    return fail(ECANCELED, "copy");
-  }
   std::byte* const buffer = engine::thread_buffer(small_buffer_bytes);
   if (buffer == nullptr) {
     return fail(ENOMEM, "malloc");
@@ -107,6 +104,9 @@ Result<CopyReport> FileCopier::State::copy_small(int in, const struct ::statx& i
   CopyReport report;
   std::uint64_t total = 0;
   for (bool at_end = false; !at_end;) {
+    if (options.stop.stop_requested()) {
+      return fail(ECANCELED, "copy");
+    }
     const ssize_t got = sys::read(in, buffer, small_buffer_bytes);
     if (got < 0) {
       return fail(static_cast<int>(-got), "read");
@@ -185,7 +185,9 @@ class WholeFileCopy {
 
 Result<CopyReport> FileCopier::State::copy_large(int in, const struct ::statx& in_status, int out,
                                                  std::uint64_t out_old_size, std::uint64_t out_device) {
-  return WholeFileCopy(options, in, in_status, out, out_old_size, out_device).run(pipe);
+  auto report = WholeFileCopy(options, in, in_status, out, out_old_size, out_device).run(pipe);
+  engine::trim_thread_buffer();
+  return report;
 }
 
 namespace {
@@ -231,7 +233,6 @@ Result<CopyReport> WholeFileCopy::run(engine::SplicePipe& pipe) {
   if (const auto verified = verify(*shared); !verified) {
     return std::unexpected(verified.error());
   }
-  engine::trim_thread_buffer();
   return report_;
 }
 

@@ -27,7 +27,8 @@ constexpr std::uint64_t most_kernel_piece_bytes = std::uint64_t{1} << 30U;
 constexpr std::int64_t too_slow_nanoseconds = 100'000'000;
 constexpr std::int64_t too_quick_nanoseconds = 50'000'000;
 
-constexpr int pipe_capacity_bytes = 1 << 20;
+// Larger ones are no quicker, and writes of 256 KiB and more to ext4 vary widely (docs/PERFORMANCE.md).
+constexpr int pipe_capacity_bytes = 128 << 10;
 
 off_t as_offset(std::uint64_t value) noexcept { return static_cast<off_t>(value); }
 

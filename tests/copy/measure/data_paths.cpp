@@ -1,6 +1,8 @@
 // Measures ways of moving one large file's bytes on this machine; the numbers in docs/PERFORMANCE.md, "How bytes are
 // moved", come from it. Not part of the build:
 //   g++ -O2 -std=c++20 -pthread tests/copy/measure/data_paths.cpp -o data_paths
+// (with ferry itself among the ways: -std=c++23 -DWITH_FERRY -Iinclude and build/release/libferry.a -lfmt -lspdlog
+// -lxxhash)
 //   ./data_paths SOURCE DESTINATION ROUNDS [WAY...]
 // Each round runs every way once, on a new destination; printed are the median and the least time and the ratio of
 // medians cp/way (above 1: quicker than cp).
@@ -22,6 +24,12 @@
 #include <string>
 #include <thread>
 #include <vector>
+
+#ifdef WITH_FERRY
+#include <sys/sysmacros.h>
+
+#include <ferry/copy.hpp>
+#endif
 
 namespace {
 
@@ -67,8 +75,9 @@ Range spliced(int pipe_bytes) {
     off_t from = begin;
     off_t to = begin;
     while (from < end) {
-      ssize_t n = ::splice(in, &from, p[1], nullptr,
-                           std::min<std::size_t>(static_cast<std::size_t>(pipe_bytes), static_cast<std::size_t>(end - from)), 0);
+      ssize_t n = ::splice(
+          in, &from, p[1], nullptr,
+          std::min<std::size_t>(static_cast<std::size_t>(pipe_bytes), static_cast<std::size_t>(end - from)), 0);
       check(n > 0, "splice in");
       while (n > 0) {
         const ssize_t m = ::splice(p[0], nullptr, out, &to, static_cast<std::size_t>(n), SPLICE_F_MOVE);
@@ -152,7 +161,8 @@ Range pipeline(std::size_t chunk) {
           changed.wait(lock, [&] { return full > 0; });
         }
         const auto n = std::min<std::size_t>(chunk, static_cast<std::size_t>(end - at));
-        check(::pwrite(out, memory + static_cast<std::size_t>(slot) * chunk, n, at) == static_cast<ssize_t>(n), "pwrite");
+        check(::pwrite(out, memory + static_cast<std::size_t>(slot) * chunk, n, at) == static_cast<ssize_t>(n),
+              "pwrite");
         at += static_cast<off_t>(n);
         slot = (slot + 1) % buffers;
         const std::scoped_lock lock(mutex);
@@ -178,6 +188,20 @@ Range pipeline(std::size_t chunk) {
     std::free(memory);
   };
 }
+
+#ifdef WITH_FERRY
+Range by_ferry() {
+  return [](int in, int out, off_t, off_t) {
+    struct statx in_status = {};
+    struct statx out_status = {};
+    check(::statx(in, "", AT_EMPTY_PATH, STATX_BASIC_STATS, &in_status) == 0, "statx");
+    check(::statx(out, "", AT_EMPTY_PATH, STATX_BASIC_STATS, &out_status) == 0, "statx");
+    ferry::FileCopier copier({});
+    check(copier.copy(in, in_status, out, 0, makedev(out_status.stx_dev_major, out_status.stx_dev_minor)).has_value(),
+          "ferry");
+  };
+}
+#endif
 
 double seconds_of(const std::function<void()>& work) {
   const auto begin = std::chrono::steady_clock::now();
@@ -218,9 +242,14 @@ int main(int argc, char** argv) {
   const int rounds = std::atoi(argv[3]);
   std::vector<std::pair<std::string, Range>> ways = {
       {"cp", {}},
+#ifdef WITH_FERRY
+      {"ferry", by_ferry()},
+#endif
       {"copy_file_range 8M", kernel_copy(8 << 20)},
       {"copy_file_range 1G", kernel_copy(1 << 30)},
       {"splice 64K", spliced(64 << 10)},
+      {"splice 128K", spliced(128 << 10)},
+      {"splice 256K", spliced(256 << 10)},
       {"splice 1M", spliced(1 << 20)},
       {"sendfile", sent()},
       {"read_write 64K", read_write(64 << 10)},
@@ -239,13 +268,15 @@ int main(int argc, char** argv) {
   };
   if (argc > 4) {
     std::erase_if(ways, [&](const auto& way) {
-      return way.first != "cp" && std::none_of(argv + 4, argv + argc, [&](const char* want) { return way.first == want; });
+      return way.first != "cp" &&
+             std::none_of(argv + 4, argv + argc, [&](const char* want) { return way.first == want; });
     });
   }
   std::map<std::string, std::vector<double>> times;
   for (int round = 0; round < rounds; ++round) {
     for (std::size_t i = 0; i < ways.size(); ++i) {
-      const auto& [name, range] = ways[(i + static_cast<std::size_t>(round)) % ways.size()];  // nobody always goes first
+      const auto& [name, range] =
+          ways[(i + static_cast<std::size_t>(round)) % ways.size()];  // nobody always goes first
       const std::string target = destination + "." + std::to_string(round);
       times[name].push_back(seconds_of([&] {
         if (range) {
@@ -264,6 +295,7 @@ int main(int argc, char** argv) {
     std::sort(t.begin(), t.end());
     const double median = t[t.size() / 2];
     cp = name == "cp" ? median : cp;
-    std::printf("%-30s median %7.1f ms  least %7.1f ms  %.2fx cp\n", name.c_str(), median * 1e3, t[0] * 1e3, cp / median);
+    std::printf("%-30s median %7.1f ms  least %7.1f ms  %.2fx cp\n", name.c_str(), median * 1e3, t[0] * 1e3,
+                cp / median);
   }
 }
