@@ -26,7 +26,7 @@ check_copy "no lockable memory" prlimit --memlock=0:0
 check_copy "a stack of 1 MiB" prlimit --stack=1048576:1048576
 
 if command -v strace >/dev/null && strace -f -o /dev/null true 2>/dev/null; then
-  for error in ENOSYS EPERM EXDEV EINVAL; do
+  for error in $(by_form ENOSYS "ENOSYS EPERM EXDEV EINVAL"); do
     check_copy "copy_file_range says $error" strace -f -qq -o /dev/null -e trace=copy_file_range \
       -e "inject=copy_file_range:error=$error"
   done

@@ -72,7 +72,12 @@ while kill -0 "$one" 2>/dev/null; do
   status=$?
   ((status == 0 || status == 1)) || { fail "ferry cp $form: exit status $status: $(head -n 2 pairs/errors)"; break; }
   ((runs % 5 == 4)) && timeout 60 "$FERRY" cp "${words[@]}" -T source "fresh$((runs % 3))" >/dev/null 2>pairs/errors
-  if grep -rIl SECRET-CANARY target fresh* swap 2>/dev/null | head -n 3 | grep .; then
+  # grep can be raced as well: the swappers rest meanwhile.
+  kill -STOP "$one" "$other" 2>/dev/null
+  found=$(grep -rIl SECRET-CANARY target fresh* swap 2>/dev/null | head -n 3)
+  kill -CONT "$one" "$other" 2>/dev/null
+  if [[ -n $found ]]; then
+    echo "$found"
     fail "ferry cp $form copied what a symlink of the source leads to"
     break
   fi
