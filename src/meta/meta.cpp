@@ -86,6 +86,12 @@ class GrowingBuffer {
 constexpr const char* access_acl = "system.posix_acl_access";
 constexpr const char* default_acl = "system.posix_acl_default";
 
+// What is copied as an attribute. "system.*" is file systems' own (ACLs are carried as such); XFS lists each ACL a
+// second time as trusted.SGI_ACL_* (attr(5), /etc/xattr.conf).
+bool is_plain_attribute(string_view name) noexcept {
+  return !name.starts_with("system.") && !name.starts_with("trusted.SGI_ACL_");
+}
+
 // One copy_metadata() call: the destination as it is now, and the first failure.
 class MetadataCopy {
  public:
@@ -135,7 +141,7 @@ class MetadataCopy {
       has_access_acl |= is_access;
       has_default_acl |= is_default;
       const bool is_acl = is_access || is_default;
-      if (is_acl ? selection.acls : selection.xattrs && !string_view(name).starts_with("system.")) {
+      if (is_acl ? selection.acls : selection.xattrs && is_plain_attribute(name)) {
         copy_attribute(name, is_acl);
       }
     }
