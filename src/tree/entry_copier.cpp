@@ -263,7 +263,9 @@ bool EntryCopier::copy_special(const CopyEntry& entry, FileType type, int retrie
     return copy_changed(entry, retries);
   }
   const mode_t permissions = options_.default_mode ? 0666 : source.stx_mode & 0777U;
-  const mode_t mode = (source.stx_mode & S_IFMT) | (options_.preserve.owner ? permissions & 0700U : permissions);
+  // For its owner alone until it has him; then the mode follows.
+  const bool restricts = options_.preserve.owner && options_.preserve.mode;
+  const mode_t mode = (source.stx_mode & S_IFMT) | (restricts ? permissions & 0700U : permissions);
   const dev_t device = makedev(source.stx_rdev_major, source.stx_rdev_minor);
   const auto make = [&] {
     const bool is_made = make_at_name(
@@ -361,6 +363,7 @@ bool EntryCopier::place(const CopyEntry& entry, Source& source) {
   // name turns out to be taken.
   bool is_surely_new = entry.directory.destination_is_new;
   std::optional<Placement> forced;
+  std::optional<InodeIdentity> checked;  // a second attempt does not ask the user again
   for (int attempt = 0; attempt < most_retries; ++attempt) {
     Existing existing;
     if (!is_surely_new && !look(entry, existing)) {
@@ -370,9 +373,12 @@ bool EntryCopier::place(const CopyEntry& entry, Source& source) {
     Placement placement = Placement::create;
     std::string backup;
     if (existing.is_present) {
-      if (const Verdict verdict = check_existing(entry, source.status, /*replaces_entry=*/false, existing);
-          verdict != Verdict::proceed) {
-        return verdict == Verdict::skip;
+      if (const InodeIdentity found = identity_of(existing.status); checked != found) {
+        const Verdict verdict = check_existing(entry, source.status, /*replaces_entry=*/false, existing);
+        if (verdict != Verdict::proceed) {
+          return verdict == Verdict::skip;
+        }
+        checked = found;
       }
       placement = forced ? *forced : placement_for(entry, existing);
       if (!prepare_replacing(entry, placement == Placement::replace, backup)) {
@@ -602,7 +608,6 @@ EntryCopier::Outcome EntryCopier::write_in_place(const CopyEntry& entry, Source&
       return Outcome::again;  // somebody changed it since we looked
     }
     if (options_.force && !existing.is_symlink) {
-      job_.event(TreeEventKind::removed, entry);
       return Outcome::replace;
     }
     fail(error == EXDEV ? TreeProblem::symlink_leads_outside : TreeProblem::cannot_create_file, error, "openat", entry);

@@ -106,10 +106,20 @@ EntryCopier::Verdict EntryCopier::check_existing(const CopyEntry& entry, const s
   const bool writes_through = !replaces_entry && !makes_room;
   const struct statx& there = writes_through ? existing.target : existing.status;
 
+  const auto skip = [&] {
+    ++report_.skipped;
+    job_.event(TreeEventKind::skipped, entry);
+    return Verdict::skip;
+  };
   switch (compare_with_source(entry, source, replaces_entry, existing)) {
     case Sameness::different: break;
     case Sameness::already_linked: return Verdict::skip;
-    case Sameness::same: fail(TreeProblem::same_file, EINVAL, "copy", entry); return Verdict::failed;
+    case Sameness::same:
+      if (options_.overwrite == Overwrite::skip) {
+        return skip();
+      }
+      fail(TreeProblem::same_file, EINVAL, "copy", entry);
+      return Verdict::failed;
   }
   if (writes_through && existing.is_symlink && existing.target_error != 0) {
     const bool leads_nowhere = existing.target_error == ENOENT || existing.target_error == ELOOP;
@@ -117,11 +127,6 @@ EntryCopier::Verdict EntryCopier::check_existing(const CopyEntry& entry, const s
          existing.target_error, "openat2", entry);
     return Verdict::failed;
   }
-  const auto skip = [&] {
-    ++report_.skipped;
-    job_.event(TreeEventKind::skipped, entry);
-    return Verdict::skip;
-  };
   if (options_.overwrite == Overwrite::if_older && is_not_newer(source.stx_mtime, there.stx_mtime)) {
     return skip();
   }
