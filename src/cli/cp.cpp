@@ -121,8 +121,7 @@ std::string quoted_if_needed(const std::string& name) {
 
 class CpRun {
  public:
-  // `may_collide`: several sources go into one directory.
-  CpRun(CpCommand command, bool may_collide);
+  explicit CpRun(CpCommand command);
   int run(const CpJobs& jobs);
 
  private:
@@ -141,7 +140,6 @@ class CpRun {
   int finish();
 
   CpCommand command_;
-  bool may_collide_;
   Interruption interruption_;
   Terminal terminal_;
   Answers answers_;
@@ -152,16 +150,12 @@ class CpRun {
   std::uint64_t complaints_ = 0;  // of the current call into the engine
 };
 
-CpRun::CpRun(CpCommand command, bool may_collide)
-    : command_(std::move(command)),
-      may_collide_(may_collide),
-      answers_(interruption_.descriptor()),
-      copier_(options_with_callbacks()) {}
+CpRun::CpRun(CpCommand command)
+    : command_(std::move(command)), answers_(interruption_.descriptor()), copier_(options_with_callbacks()) {}
 
 TreeOptions CpRun::options_with_callbacks() {
   TreeOptions options = command_.tree;
   options.copy.stop = interruption_.token();
-  options.destinations_may_collide = may_collide_;
   options.on_error = [this](const TreeError& error) { on_error(error); };
   // Building paths for events costs, so only who asked for lines pays.
   if (command_.verbose || command_.explain) {
@@ -361,7 +355,7 @@ int cp_main(int argc, char** argv) {
   if (!jobs) {
     return jobs.error().status;
   }
-  return CpRun(std::move(*command), jobs->into_directory).run(*jobs);
+  return CpRun(std::move(*command)).run(*jobs);
 }
 
 }  // namespace ferry::cli

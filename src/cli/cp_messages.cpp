@@ -25,6 +25,18 @@ bool is_fifo(const std::string& path) {
   return lstat(path.c_str(), &status) == 0 && S_ISFIFO(status.st_mode);
 }
 
+// Whether `path` is the name of something with a slash too many.
+bool is_there_without_slash(std::string path) {
+  struct stat status = {};
+  while (path.ends_with('/')) {
+    path.pop_back();
+    if (!path.ends_with('/')) {
+      return lstat(path.c_str(), &status) == 0;
+    }
+  }
+  return false;
+}
+
 // A message of a problem whose wording depends on nothing but names and errno. {s}: source, {d}: destination.
 struct Wording {
   TreeProblem problem;
@@ -81,7 +93,10 @@ std::string describe_parent(const TreeError& error, const CurrentOperand& operan
   }
 }
 
-std::string link_failure(const char* kind, const TreeError& error) {
+std::string link_failure(const char* kind, TreeError error) {
+  if (error.error.errno_value() == ENOTDIR && error.destination.ends_with('/')) {
+    error.error.code = std::make_error_code(std::errc::no_such_file_or_directory);  // what link(2) says of "new/"
+  }
   return with_reason(fmt::format("cannot create {} link {} to {}", kind, ferry::quoted(error.destination),
                                  ferry::quoted(error.source)),
                      error.error);
@@ -92,6 +107,9 @@ std::string describe_specially(const TreeError& error, const CurrentOperand& ope
   switch (error.problem) {
     case TreeProblem::cannot_create_hard_link: return link_failure("hard", error);
     case TreeProblem::cannot_create_file:
+      if (error.error.errno_value() == ENOTDIR && is_there_without_slash(error.destination)) {
+        return with_reason(fmt::format("cannot stat {}", ferry::quoted(error.destination)), error.error);
+      }
       switch (link_mode) {
         case LinkMode::copy: return {};
         case LinkMode::hard_link: return link_failure("hard", error);
