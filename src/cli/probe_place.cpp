@@ -104,6 +104,39 @@ std::optional<Mount> find_mount(int fd) {
   return std::nullopt;
 }
 
+// Where the mount cannot be found (kernels before 5.8, and below chroot(2)): the kind by its magic number (statfs(2)).
+std::string name_of_magic(std::uint32_t magic) {
+  struct Kind {
+    std::uint32_t magic;
+    const char* name;
+  };
+  constexpr auto kinds = std::to_array<Kind>({
+      {0xEF53, "ext2/ext3/ext4"},
+      {0x01021994, "tmpfs"},
+      {0x58465342, "xfs"},
+      {0x9123683E, "btrfs"},
+      {0x794C7630, "overlay"},
+      {0x6969, "nfs"},
+      {0xFF534D42, "cifs"},
+      {0xFE534D42, "smb2"},
+      {0x65735546, "fuse"},
+      {0x2FC12FC1, "zfs"},
+      {0xF2F52010, "f2fs"},
+      {0xCA451A4E, "bcachefs"},
+      {0x4D44, "vfat"},
+      {0x2011BAB0, "exfat"},
+      {0x73717368, "squashfs"},
+      {0x9FA0, "proc"},
+      {0x62656572, "sysfs"},
+  });
+  for (const Kind& kind : kinds) {
+    if (kind.magic == magic) {
+      return kind.name;
+    }
+  }
+  return fmt::format("unknown (magic number {:#x})", magic);
+}
+
 void add_file_system(const Place& place, Entries& out) {
   if (const std::optional<Mount> mount = find_mount(place.dirfd())) {
     out.push_back(
@@ -119,6 +152,10 @@ void add_file_system(const Place& place, Entries& out) {
   const auto unit = static_cast<std::uint64_t>(status.f_frsize > 0 ? status.f_frsize : status.f_bsize);
   const std::uint64_t free_bytes = status.f_bavail * unit;
   const std::uint64_t total_bytes = status.f_blocks * unit;
+  if (out.empty()) {
+    const std::string name = name_of_magic(static_cast<std::uint32_t>(status.f_type));
+    out.push_back(entry("file_system", "file system", name, name));
+  }
   const bool read_only = (static_cast<unsigned long>(status.f_flags) & ST_RDONLY) != 0;
   out.push_back(entry("file_system_magic", "", status.f_type, ""));
   out.push_back(entry("read_only", "mounted read-only", read_only, read_only ? "yes" : "no"));

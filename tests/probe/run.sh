@@ -54,6 +54,15 @@ says_that_tmpfs_cannot_reflink_but_keeps_holes() {
   is '.copying.sendfile.works' true <<<"$out"
 }
 
+names_the_file_system_where_the_mount_is_not_told() {
+  command -v strace >/dev/null || skip "no strace"
+  strace -qq -o /dev/null true 2>/dev/null || skip "strace may not trace here"
+  local out
+  out=$(strace -f -qq -o /dev/null -P /proc/self/mountinfo -e inject=openat:error=ENOENT "$FERRY" probe --json "$shm")
+  is '.places[0].file_system' tmpfs <<<"$out"
+  is '.places[0].mount_point' null <<<"$out"
+}
+
 says_why_two_file_systems_cannot_reflink() {
   [[ $(stat -c %d "$disk") != $(stat -c %d "$shm") ]] || skip "$disk is on the file system of /dev/shm"
   local out
