@@ -23,7 +23,7 @@ struct MetadataSelection {
 };
 
 /// How it is taken that the destination's file system, or the caller's rights, do not allow an extended attribute
-/// (ENOTSUP, EPERM, EACCES): `cp -a` ignores that, `cp --preserve=xattr` reports it. Other errors are always reported.
+/// (ENOTSUP, EPERM): `cp -a` ignores that, `cp --preserve=xattr` reports it. Other errors are always reported.
 enum class UnsupportedAttributes : std::uint8_t { ignore, report };
 
 /// Names one file for metadata work: `fd` is open on it. If `path_only`, it was opened with O_PATH (symlinks, devices,

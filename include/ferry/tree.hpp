@@ -105,6 +105,7 @@ enum class TreeProblem : std::uint8_t {
   cannot_stat_destination,
   cannot_create_file,
   cannot_write_destination,
+  cannot_copy_data,  ///< A call that moves bytes between the two failed (copy_file_range, splice, sendfile).
   cannot_create_directory,
   cannot_create_symlink,
   cannot_create_hard_link,

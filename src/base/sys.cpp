@@ -127,7 +127,13 @@ int set_pipe_size(int fd, int bytes) noexcept { return kernel_call(Call::set_pip
 
 int statx(int dirfd, const char* path, int flags, unsigned mask, struct statx& out) noexcept { return kernel_call(Call::statx, [&] { return ::statx(dirfd, path, flags, mask, &out); }); }
 int fstatfs(int fd, struct statfs& out) noexcept { return kernel_call(Call::statfs, [&] { return ::fstatfs(fd, &out); }); }
-ssize_t getdents64(int fd, void* buffer, std::size_t length) noexcept { return kernel_call(Call::getdents64, [&] { return static_cast<ssize_t>(::syscall(SYS_getdents64, fd, buffer, length)); }); }
+ssize_t getdents64(int fd, void* buffer, std::size_t length) noexcept {
+  const ssize_t filled = kernel_call(Call::getdents64, [&] { return static_cast<ssize_t>(::syscall(SYS_getdents64, fd, buffer, length)); });
+#ifdef FERRY_SYS_FAULTS
+  testing::alter_entries(buffer, filled);
+#endif
+  return filled;
+}
 ssize_t readlinkat(int dirfd, const char* path, char* buffer, std::size_t length) noexcept { return kernel_call(Call::readlinkat, [&] { return ::readlinkat(dirfd, path, buffer, length); }); }
 int faccessat(int dirfd, const char* path, int mode, int flags) noexcept { return kernel_call(Call::faccessat, [&] { return ::faccessat(dirfd, path, mode, flags | AT_EACCESS); }); }
 

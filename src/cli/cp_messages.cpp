@@ -52,6 +52,7 @@ constexpr auto wordings = std::to_array<Wording>({
     {TreeProblem::cannot_stat_destination, "cannot stat {d}", true},
     {TreeProblem::cannot_create_file, "cannot create regular file {d}", true},
     {TreeProblem::cannot_write_destination, "error writing {d}", true},
+    {TreeProblem::cannot_copy_data, "error copying {s} to {d}", true},
     {TreeProblem::cannot_create_directory, "cannot create directory {d}", true},
     {TreeProblem::cannot_remove_destination, "cannot remove {d}", true},
     {TreeProblem::cannot_back_up, "cannot backup {d}", true},
@@ -326,6 +327,7 @@ std::string_view to_string(TreeProblem problem) noexcept {
     case TreeProblem::cannot_stat_destination: return "cannot_stat_destination";
     case TreeProblem::cannot_create_file: return "cannot_create_file";
     case TreeProblem::cannot_write_destination: return "cannot_write_destination";
+    case TreeProblem::cannot_copy_data: return "cannot_copy_data";
     case TreeProblem::cannot_create_directory: return "cannot_create_directory";
     case TreeProblem::cannot_create_symlink: return "cannot_create_symlink";
     case TreeProblem::cannot_create_hard_link: return "cannot_create_hard_link";

@@ -272,6 +272,12 @@ Result<void> WholeFileCopy::look_at_both() {
     report_.refused_errno[i] = engine::refused_errno(settings_.devices, static_cast<CopyMethod>(i));
   }
   if (settings_.methods.empty()) {
+    for (std::size_t i = 0; i < copy_method_count; ++i) {
+      const auto method = static_cast<CopyMethod>(i);
+      if (options_.methods.contains(method) && report_.refused_errno[i] != 0) {
+        return fail(report_.refused_errno[i], method == CopyMethod::reflink ? "FICLONE" : to_string(method).data());
+      }
+    }
     const bool only_missing = options_.methods == CopyMethodSet(CopyMethod::uring);
     return fail(only_missing ? ENOSYS : EINVAL, only_missing ? "io_uring_setup" : "copy options");
   }

@@ -55,8 +55,9 @@ MethodOrder choose_methods(const CopyFacts& facts) noexcept {
   }
   const bool in_kernel = copies_in_kernel(facts);
   const bool any_pipe = facts.source == FileKind::pipe || facts.destination == FileKind::pipe;
-  add(CopyMethod::reflink,
-      both_regular(facts) && facts.size_bytes > 0 && may_share(facts) && known_good(CopyMethod::reflink));
+  // An empty file has nothing to share, and nothing else is asked of it unless sharing is all that is allowed.
+  const bool worth_sharing = facts.size_bytes > 0 || facts.allowed == CopyMethodSet(CopyMethod::reflink);
+  add(CopyMethod::reflink, both_regular(facts) && worth_sharing && may_share(facts) && known_good(CopyMethod::reflink));
   add(CopyMethod::copy_file_range, both_regular(facts) && in_kernel && may_share(facts) && !facts.verify &&
                                        facts.kernel >= first_safe_copy_file_range &&
                                        known_good(CopyMethod::copy_file_range));

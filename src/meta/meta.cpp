@@ -52,7 +52,7 @@ int remove_attribute(MetadataTarget file, const char* name) noexcept {
 }
 
 bool is_unsupported(int error) noexcept { return error == ENOTSUP || error == ENOSYS; }
-bool is_refused(int error) noexcept { return is_unsupported(error) || error == EPERM || error == EACCES; }
+bool is_refused(int error) noexcept { return is_unsupported(error) || error == EPERM; }
 
 // Holds what a call returns whose size is not known before: on the stack while it is small.
 template <std::size_t N>

@@ -34,7 +34,7 @@ bool is_about_source(const Error& error) noexcept {
   return operation == "read" || operation == "pread" || operation == "lseek" || operation == "statx";
 }
 
-TreeProblem problem_of(const Error& error, const CopyOptions& options) noexcept {
+TreeProblem problem_of(const Error& error) noexcept {
   if (error.errno_value() == ECANCELED) {
     return TreeProblem::canceled;
   }
@@ -42,8 +42,11 @@ TreeProblem problem_of(const Error& error, const CopyOptions& options) noexcept 
   if (operation == "verify") {
     return TreeProblem::verify_failed;
   }
-  if (operation.starts_with("FICLONE") && options.reflink == ReflinkMode::always) {
+  if (operation.starts_with("FICLONE")) {
     return TreeProblem::cannot_clone;
+  }
+  if (operation == "copy_file_range" || operation == "splice" || operation == "sendfile") {
+    return TreeProblem::cannot_copy_data;
   }
   return is_about_source(error) ? TreeProblem::cannot_read_source : TreeProblem::cannot_write_destination;
 }
@@ -558,8 +561,7 @@ bool EntryCopier::fill(const CopyEntry& entry, Source& source, int out, std::uin
   progress_reported_ = 0;
   Result<CopyReport> copied = copier_.copy(source.fd.get(), source.status, out, out_old_size, out_device);
   if (!copied) {
-    job_.fail_entry(problem_of(copied.error(), options_.copy), copied.error(), entry.source_path(),
-                    entry.destination_path());
+    job_.fail_entry(problem_of(copied.error()), copied.error(), entry.source_path(), entry.destination_path());
     return false;
   }
   report = *copied;

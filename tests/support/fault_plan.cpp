@@ -1,5 +1,7 @@
 #include "support/fault_plan.hpp"
 
+#include <dirent.h>
+
 #include <array>
 #include <atomic>
 #include <cassert>
@@ -25,6 +27,7 @@ struct Plan {
   std::vector<Fault> faults;
   std::array<std::uint64_t, static_cast<std::size_t>(sys::Call::count_)> counts = {};
   std::uint64_t injected = 0;
+  bool hides_entry_types = false;
 };
 
 Plan& plan() {
@@ -53,6 +56,7 @@ FaultPlan::FaultPlan() {
   p.faults.clear();
   p.counts.fill(0);
   p.injected = 0;
+  p.hides_entry_types = false;
   any_plan = true;
 }
 
@@ -68,6 +72,11 @@ void FaultPlan::fail(sys::Call call, int errno_value, Occurrences hit) { add({ca
 void FaultPlan::answer(sys::Call call, long result, Occurrences hit) { add({call, Kind::answer, result, hit}); }
 void FaultPlan::limit(sys::Call call, std::size_t bytes, Occurrences hit) {
   add({call, Kind::limit, static_cast<long>(bytes), hit});
+}
+
+void FaultPlan::hide_entry_types() {
+  const std::scoped_lock lock(plan().mutex);
+  plan().hides_entry_types = true;
 }
 
 std::uint64_t FaultPlan::count(sys::Call call) const {
@@ -109,6 +118,20 @@ bool detail::intercept(sys::Call call, long& result) noexcept {
     }
   }
   return false;
+}
+
+void alter_entries(void* buffer, long filled) noexcept {
+  if (!any_plan) {
+    return;
+  }
+  Plan& p = plan();
+  const std::scoped_lock lock(p.mutex);
+  for (long offset = 0; p.hides_entry_types && offset < filled;) {
+    auto* const entry = reinterpret_cast<dirent64*>(static_cast<char*>(buffer) + offset);
+    entry->d_type = DT_UNKNOWN;
+    ++p.injected;
+    offset += entry->d_reclen;
+  }
 }
 
 std::size_t limited_length(sys::Call call, std::size_t length) noexcept {

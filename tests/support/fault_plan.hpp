@@ -33,6 +33,8 @@ class FaultPlan {
   void answer(sys::Call call, long result, Occurrences hit = {});
   // The calls hit are asked to move at most `bytes` each.
   void limit(sys::Call call, std::size_t bytes, Occurrences hit = {});
+  // getdents64 tells no types (d_type is DT_UNKNOWN), as on file systems that do not store them.
+  void hide_entry_types();
   // Calls so far, injected ones included.
   [[nodiscard]] std::uint64_t count(sys::Call call) const;
   // All calls so far.
@@ -58,6 +60,9 @@ template <typename Function>
 auto with_fault(sys::Call call, Function&& function) noexcept -> decltype(function()) {
   return with_fault(call, function);
 }
+
+// Changes what getdents64 has filled in as the plan says.
+void alter_entries(void* buffer, long filled) noexcept;
 
 std::size_t limited_length(sys::Call call, std::size_t length) noexcept;
 

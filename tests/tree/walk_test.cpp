@@ -98,6 +98,20 @@ TEST_F(Walk, asks_nothing_about_entries_whose_type_readdir_tells) {
   EXPECT_EQ(plan.count(sys::Call::openat), report->directories + 1);
 }
 
+TEST_F(Walk, asks_for_types_that_readdir_does_not_tell) {
+  FaultPlan plan;
+  plan.hide_entry_types();
+  std::atomic<int> fifos = 0;
+  const auto report = walk(scratch_.path(), [&](const WalkEntry& entry) {
+    EXPECT_NE(entry.type, FileType::unknown);
+    fifos += entry.type == FileType::fifo ? 1 : 0;
+    return WalkAction::descend;
+  });
+  ASSERT_TRUE(report);
+  EXPECT_EQ(report->directories, 40U);
+  EXPECT_EQ(fifos, 1);
+}
+
 TEST_F(Walk, reports_directories_it_cannot_read) {
   for (const sys::Call call : {sys::Call::openat, sys::Call::getdents64, sys::Call::statx}) {
     FaultPlan plan;
