@@ -7,9 +7,9 @@
 #include <sys/xattr.h>
 
 #include "copy/capabilities.hpp"
-#include "copy/scratch.hpp"
 #include "copy/unnamed_files.hpp"
 #include "support/fault_plan.hpp"
+#include "support/scratch.hpp"
 
 namespace ferry::testing {
 namespace {

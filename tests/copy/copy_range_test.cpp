@@ -7,8 +7,8 @@
 #include <thread>
 
 #include "copy/capabilities.hpp"
-#include "copy/scratch.hpp"
 #include "support/fault_plan.hpp"
+#include "support/scratch.hpp"
 
 namespace ferry::testing {
 namespace {

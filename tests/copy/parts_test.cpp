@@ -12,12 +12,12 @@
 #include "copy/copy_settings.hpp"
 #include "copy/free_memory.hpp"
 #include "copy/kernel_version.hpp"
-#include "copy/scratch.hpp"
 #include "copy/segments.hpp"
 #include "copy/statistics.hpp"
 #include "copy/transfer_buffer.hpp"
 #include "copy/zero_runs.hpp"
 #include "support/fault_plan.hpp"
+#include "support/scratch.hpp"
 
 namespace ferry::engine {
 namespace {

@@ -8,8 +8,8 @@
 #include <memory>
 
 #include "copy/capabilities.hpp"
-#include "copy/scratch.hpp"
 #include "support/fault_plan.hpp"
+#include "support/scratch.hpp"
 
 namespace ferry::testing {
 namespace {

@@ -9,9 +9,9 @@
 #include <atomic>
 #include <thread>
 
-#include "copy/scratch.hpp"
 #include "copy/unnamed_files.hpp"
 #include "support/fault_plan.hpp"
+#include "support/scratch.hpp"
 
 namespace ferry::testing {
 namespace {

@@ -14,8 +14,8 @@
 #include <string>
 #include <vector>
 
-#include "copy/scratch.hpp"
 #include "support/fault_plan.hpp"
+#include "support/scratch.hpp"
 
 namespace ferry::testing {
 namespace {

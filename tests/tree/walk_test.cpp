@@ -9,8 +9,8 @@
 #include <mutex>
 #include <string>
 
-#include "copy/scratch.hpp"
 #include "support/fault_plan.hpp"
+#include "support/scratch.hpp"
 
 namespace ferry::testing {
 namespace {

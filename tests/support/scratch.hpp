@@ -1,4 +1,4 @@
-// Scratch directories and files for the tests of the copy room.
+// Scratch directories and files for the tests of the engine.
 #pragma once
 
 #include <fcntl.h>
