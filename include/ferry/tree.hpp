@@ -10,6 +10,7 @@
 #include <filesystem>
 #include <functional>
 #include <memory>
+#include <span>
 #include <stop_token>
 #include <string>
 #include <string_view>
@@ -137,12 +138,19 @@ enum class TreeProblem : std::uint8_t {
   other,
 };
 
+/// A source and the exact name its copy gets.
+struct TreeOperand {
+  std::string source;
+  std::string destination;
+};
+
 /// One failed entry.
 struct TreeError {
   TreeProblem problem = TreeProblem::other;
   Error error;
   std::string source;       ///< Path as composed from the call's source argument.
   std::string destination;  ///< Path as composed from the call's destination argument.
+  TreeOperand operand;      ///< The arguments of copy() that the entry belongs to.
 };
 
 enum class TreeEventKind : std::uint8_t {
@@ -239,6 +247,10 @@ class TreeCopier {
   /// merged into. Entries that fail are reported through on_error and counted; the rest is done. Returns the first
   /// failure, if any.
   [[nodiscard]] Result<void> copy(const std::filesystem::path& source, const std::filesystem::path& destination);
+  /// As copy() for each of the operands, several at a time. Cheaper than one call each: a directory that many of them
+  /// go into is opened once. Operands with equal destinations are copied one after the other, so that the first keeps
+  /// the name.
+  [[nodiscard]] Result<void> copy(std::span<const TreeOperand> operands);
   /// As copy() for one directory alone, without its contents: for `cp --parents`. The directory is created if missing,
   /// with the mode of `source`.
   [[nodiscard]] Result<void> copy_directory_only(const std::filesystem::path& source,

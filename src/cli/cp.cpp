@@ -13,6 +13,7 @@
 #include <map>
 #include <set>
 #include <tuple>
+#include <vector>
 
 #include "cli/cp_arguments.hpp"
 #include "cli/cp_messages.hpp"
@@ -97,9 +98,13 @@ class SourcesSeen {
     // The same directory entry, not merely the same file: two hard links are two sources.
     const std::string name(last_component(job.source));
     const std::string folder = job.source.substr(0, job.source.size() - name.size());
-    struct stat parent = {};
-    if (stat(folder.empty() ? "." : folder.c_str(), &parent) != 0 ||
-        files_.emplace(parent.st_dev, parent.st_ino, name).second) {
+    if (!folder_ || *folder_ != folder) {
+      if (stat(folder.empty() ? "." : folder.c_str(), &folder_status_) != 0) {
+        return false;
+      }
+      folder_ = folder;
+    }
+    if (files_.emplace(folder_status_.st_dev, folder_status_.st_ino, name).second) {
       return false;
     }
     warning = fmt::format("warning: source file {} specified more than once", ferry::quoted(job.source));
@@ -107,6 +112,9 @@ class SourcesSeen {
   }
 
  private:
+  // The folder of the source before: most operands are from one place.
+  std::optional<std::string> folder_;
+  struct stat folder_status_ = {};
   std::set<std::tuple<dev_t, ino_t, std::string>> files_;
   std::set<std::tuple<dev_t, ino_t, std::string>> directories_;
 };
@@ -127,6 +135,7 @@ class CpRun {
  private:
   TreeOptions options_with_callbacks();
   void copy_one(const CpJob& job);
+  void copy_waiting();
   bool copy_parents(const CpJob& job, bool again);
   [[nodiscard]] bool is_relative_link_elsewhere(const CpJob& job) const;
   // cp's one way to copy a file onto itself: `cp --force --backup x x` copies x to its own backup name.
@@ -144,6 +153,7 @@ class CpRun {
   Terminal terminal_;
   Answers answers_;
   TreeCopier copier_;
+  std::vector<TreeOperand> waiting_;  // operands without anything special: copied together
   CurrentOperand operand_;
   bool quiet_ = false;  // events are not reported: a second pass over directories
   bool failed_ = false;
@@ -288,13 +298,25 @@ void CpRun::back_up_itself(const CpJob& job) {
 }
 
 void CpRun::copy_one(const CpJob& job) {
-  if (command_.parents && !copy_parents(job, false)) {
+  if (!command_.parents) {
+    waiting_.push_back({job.source, job.destination});
+    return;
+  }
+  if (!copy_parents(job, false)) {
     return;
   }
   begin(job.source, job.destination, false);
   note(copier_.copy(job.source, job.destination));
-  if (command_.parents && !interruption_.token().stop_requested()) {
+  if (!interruption_.token().stop_requested()) {
     (void)copy_parents(job, true);
+  }
+}
+
+void CpRun::copy_waiting() {
+  if (!waiting_.empty()) {
+    begin({}, {}, false);
+    note(copier_.copy(waiting_));
+    waiting_.clear();
   }
 }
 
@@ -309,10 +331,12 @@ int CpRun::run(const CpJobs& jobs) {
     }
     std::string warning;
     if (jobs.into_directory && seen.repeated(job, command_.tree, warning)) {
+      copy_waiting();
       terminal_.complain(cp_name, warning);
     } else if (!jobs.into_directory && is_backup_of_itself(job)) {
       back_up_itself(job);
     } else if (is_relative_link_elsewhere(job)) {
+      copy_waiting();
       failed_ = true;
       terminal_.complain(cp_name, fmt::format("{}: can make relative symbolic links only in current directory",
                                               quoted_if_needed(job.destination)));
@@ -320,6 +344,7 @@ int CpRun::run(const CpJobs& jobs) {
       copy_one(job);
     }
   }
+  copy_waiting();
   return finish();
 }
 

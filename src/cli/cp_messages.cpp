@@ -104,7 +104,7 @@ std::string link_failure(const char* kind, TreeError error) {
 }
 
 // The problems whose words depend on more than names and errno.
-std::string describe_specially(const TreeError& error, const CurrentOperand& operand, LinkMode link_mode) {
+std::string describe_specially(const TreeError& error, LinkMode link_mode) {
   switch (error.problem) {
     case TreeProblem::cannot_create_hard_link: return link_failure("hard", error);
     case TreeProblem::cannot_create_file:
@@ -127,8 +127,8 @@ std::string describe_specially(const TreeError& error, const CurrentOperand& ope
                                      ferry::quoted(error.destination)),
                          error.error);
     case TreeProblem::into_itself:
-      return fmt::format("cannot copy a directory, {}, into itself, {}", ferry::quoted(operand.source),
-                         ferry::quoted(operand.destination));
+      return fmt::format("cannot copy a directory, {}, into itself, {}", ferry::quoted(error.operand.source),
+                         ferry::quoted(error.operand.destination));
     default: return {};
   }
 }
@@ -141,7 +141,7 @@ std::string describe(const TreeError& error, const CurrentOperand& operand, Link
       return text;
     }
   }
-  if (std::string text = describe_specially(error, operand, link_mode); !text.empty()) {
+  if (std::string text = describe_specially(error, link_mode); !text.empty()) {
     return text;
   }
   for (const Wording& wording : wordings) {

@@ -100,29 +100,58 @@ CopyJob::CopyJob(TreeOptions tree_options, unsigned workers)
       effective_uid(::geteuid()),
       effective_gid(::getegid()) {}
 
-void CopyJob::fail_entry(TreeProblem problem, Error error, std::string source, std::string destination) {
-  if (error.path.empty()) {
-    const bool about_source =
-        problem == TreeProblem::cannot_stat_source || problem == TreeProblem::cannot_open_source ||
-        problem == TreeProblem::cannot_read_source || problem == TreeProblem::cannot_read_directory ||
-        problem == TreeProblem::cannot_read_symlink || problem == TreeProblem::source_changed ||
-        problem == TreeProblem::directory_omitted || problem == TreeProblem::directory_loop ||
-        problem == TreeProblem::into_itself || problem == TreeProblem::canceled;
-    error.path = about_source ? source : destination;
+namespace {
+
+bool is_about_source(TreeProblem problem) noexcept {
+  switch (problem) {
+    case TreeProblem::cannot_stat_source:
+    case TreeProblem::cannot_open_source:
+    case TreeProblem::cannot_read_source:
+    case TreeProblem::cannot_read_directory:
+    case TreeProblem::cannot_read_symlink:
+    case TreeProblem::source_changed:
+    case TreeProblem::directory_omitted:
+    case TreeProblem::directory_loop:
+    case TreeProblem::into_itself:
+    case TreeProblem::canceled: return true;
+    default: return false;
+  }
+}
+
+TreeOperand operand_of(const Directory& directory) {
+  const Directory* top = &directory;
+  while (!top->is_anchor() && !top->parent->is_anchor()) {
+    top = top->parent.get();
+  }
+  return {top->source_operand, top->destination_operand};
+}
+
+}  // namespace
+
+void CopyJob::fail_entry(TreeProblem problem, Error error, const CopyEntry& entry) {
+  report({problem, std::move(error), entry.source_path(), entry.destination_path(), operand_of(entry.directory)});
+}
+
+void CopyJob::fail_entry(TreeProblem problem, int error, const char* operation, const CopyEntry& entry) {
+  fail_entry(problem, Error{std::error_code(error, std::generic_category()), operation, {}}, entry);
+}
+
+void CopyJob::fail_directory(TreeProblem problem, Error error, const Directory& directory) {
+  report({problem, std::move(error), directory.source_path(), directory.destination_path(), operand_of(directory)});
+}
+
+void CopyJob::report(TreeError error) {
+  if (error.error.path.empty()) {
+    error.error.path = is_about_source(error.problem) ? error.source : error.destination;
   }
   const std::scoped_lock lock(mutex_);
   ++errors_;
   if (options.on_error) {
-    options.on_error(TreeError{problem, error, std::move(source), std::move(destination)});
+    options.on_error(error);
   }
   if (!first_error_) {
-    first_error_ = std::move(error);
+    first_error_ = std::move(error.error);
   }
-}
-
-void CopyJob::fail_entry(TreeProblem problem, int error, const char* operation, const CopyEntry& entry) {
-  fail_entry(problem, Error{std::error_code(error, std::generic_category()), operation, {}}, entry.source_path(),
-             entry.destination_path());
 }
 
 void CopyJob::event(TreeEventKind kind, const CopyEntry& entry, const CopyReport* report, std::string_view backup) {

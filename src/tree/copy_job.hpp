@@ -27,6 +27,7 @@ struct CopyEntry {
   const char* source = "";
   const char* destination = "";
   bool is_operand = false;
+  const struct statx* source_status = nullptr;  // as found for an operand; null: not asked for yet
 
   [[nodiscard]] std::string source_path() const;
   [[nodiscard]] std::string destination_path() const;
@@ -94,7 +95,8 @@ struct CopyJob {
   [[nodiscard]] bool stopped() const noexcept { return options.copy.stop.stop_requested(); }
 
   // Reports a failed entry. `error` without a path gets the one of the side that `problem` is about.
-  void fail_entry(TreeProblem problem, Error error, std::string source, std::string destination);
+  void fail_entry(TreeProblem problem, Error error, const CopyEntry& entry);
+  void fail_directory(TreeProblem problem, Error error, const Directory& directory);
   void fail_entry(TreeProblem problem, int error, const char* operation, const CopyEntry& entry);
   void event(TreeEventKind kind, const CopyEntry& entry, const CopyReport* report = nullptr,
              std::string_view backup = {});
@@ -110,6 +112,8 @@ struct CopyJob {
   [[nodiscard]] Result<void> sync_rest();
 
  private:
+  void report(TreeError error);
+
   mutable std::mutex mutex_;  // callbacks, errors and the file systems to be synced
   std::uint64_t errors_ = 0;
   std::optional<Error> first_error_;

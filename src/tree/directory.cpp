@@ -26,7 +26,10 @@ DirectoryRef::~DirectoryRef() {
 }
 
 Directory::Directory(DirectoryRef parent_directory, std::string_view its_name)
-    : parent(std::move(parent_directory)), name(its_name), depth(parent ? parent->depth + 1 : 0) {}
+    : parent(std::move(parent_directory)),
+      name(its_name),
+      depth(parent ? parent->depth + 1 : 0),
+      root_device(parent ? parent->root_device : 0) {}
 
 std::string joined(std::string_view directory, std::string_view name) {
   std::string path(directory);

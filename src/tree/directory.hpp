@@ -12,6 +12,7 @@
 #include <condition_variable>
 #include <cstdint>
 #include <list>
+#include <memory>
 #include <mutex>
 #include <string>
 #include <string_view>
@@ -54,7 +55,7 @@ class Directory {
   // Open while pinned (see Descriptors).
   [[nodiscard]] int source_fd() const noexcept { return is_anchor() ? AT_FDCWD : source.get(); }
   [[nodiscard]] int destination_fd() const noexcept {
-    return is_anchor() && !destination ? AT_FDCWD : destination.get();
+    return !is_anchor() ? destination.get() : shared_destination ? shared_destination->get() : AT_FDCWD;
   }
 
   // Paths for people, composed from the operands as they were given.
@@ -73,12 +74,14 @@ class Directory {
 
   UniqueFd source;
   UniqueFd destination;
+  std::shared_ptr<const UniqueFd> shared_destination;  // of anchors: operands that go into one directory share it
   // How `destination` is opened again below its parent's; empty: as `name`.
   std::string destination_name;
   bool source_is_readable = true;   // otherwise `source` is an O_PATH descriptor
   bool follow_source = false;       // the source name may be a symlink (-L)
   bool follow_destination = false;  // so may the destination's (--keep-directory-symlink)
 
+  std::uint64_t root_device = 0;  // source st_dev of the operand that this is a part of
   InodeIdentity source_identity;
   InodeIdentity destination_identity;
   struct statx source_status = {};

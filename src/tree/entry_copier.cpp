@@ -145,8 +145,7 @@ void EntryCopier::link_or_make(const CopyEntry& entry, InodeIdentity inode, std:
         dispatch(later, FileType::unknown, most_retries);
       }
     } else {
-      job_.fail_entry(TreeProblem::cannot_create_hard_link, pinned.error(), later.source_path(),
-                      later.destination_path());
+      job_.fail_entry(TreeProblem::cannot_create_hard_link, pinned.error(), later);
     }
     hooks_.let_go(*name.directory);
   }
@@ -155,8 +154,7 @@ void EntryCopier::link_or_make(const CopyEntry& entry, InodeIdentity inode, std:
 bool EntryCopier::link_to(const CopyEntry& entry, const TreeName& existing) {
   auto pinned = job_.descriptors.pin(*existing.directory);
   if (!pinned) {
-    job_.fail_entry(TreeProblem::cannot_create_hard_link, pinned.error(), entry.source_path(),
-                    entry.destination_path());
+    job_.fail_entry(TreeProblem::cannot_create_hard_link, pinned.error(), entry);
     return false;
   }
   const Pin pin(job_.descriptors, *existing.directory);
@@ -330,9 +328,35 @@ int EntryCopier::open_source(const CopyEntry& entry, bool follow) const {
   });
 }
 
+// Whether the options keep what is there, so that the source need not even be opened. (Otherwise it is looked at again
+// when it is open: then nobody can put another file in its place.)
+bool EntryCopier::is_surely_kept(const CopyEntry& entry) {
+  if (options_.overwrite == Overwrite::replace || options_.on_overwrite || entry.directory.destination_is_new) {
+    return false;
+  }
+  struct statx source = {};
+  if (entry.source_status != nullptr) {
+    source = *entry.source_status;
+  } else if (sys::statx(entry.directory.source_fd(), entry.source, follows(entry) ? 0 : AT_SYMLINK_NOFOLLOW,
+                        STATX_BASIC_STATS, source) < 0) {
+    return false;
+  }
+  if (!S_ISREG(source.stx_mode) || (options_.preserve_hard_links && source.stx_nlink > 1)) {
+    return false;
+  }
+  Existing existing;
+  if (!look(entry, existing)) {
+    return true;  // which was reported
+  }
+  return existing.is_present && check_existing(entry, source, /*replaces_entry=*/false, existing) != Verdict::proceed;
+}
+
 bool EntryCopier::copy_regular(const CopyEntry& entry, bool any_type, int retries) {
-  Source source;
   const bool follow = follows(entry);
+  if (is_surely_kept(entry)) {
+    return false;
+  }
+  Source source;
   const int fd = open_source(entry, follow);
   if (fd < 0) {
     const bool is_other_type = (fd == -ELOOP && !follow) || (fd == -ENXIO && !any_type);
@@ -491,7 +515,7 @@ Result<MetadataState> EntryCopier::created_state(const CopyEntry& entry, int out
   const Directory& directory = entry.directory;
   const std::uint64_t device = directory.destination_identity.device;
   const bool is_ordinary =
-      !entry.is_operand && !directory.has_default_acl && (directory.destination_status.stx_mode & S_ISGID) == 0;
+      device != 0 && !directory.has_default_acl && (directory.destination_status.stx_mode & S_ISGID) == 0;
   if (is_ordinary) {
     if (const auto known = job_.creation_defaults.find(device, requested_mode)) {
       return *known;
@@ -550,8 +574,7 @@ void EntryCopier::preserve_parts(const CopyEntry& entry, MetadataTarget from, co
                                  MetadataTarget to, const MetadataState& state, const MetadataSelection& selection) {
   const auto preserved = copy_metadata(from, from_status, to, state, selection, options_.unsupported_attributes);
   if (!preserved) {
-    job_.fail_entry(problem_of(preserved.error().part), preserved.error().error, entry.source_path(),
-                    entry.destination_path());
+    job_.fail_entry(problem_of(preserved.error().part), preserved.error().error, entry);
   }
 }
 
@@ -561,7 +584,7 @@ bool EntryCopier::fill(const CopyEntry& entry, Source& source, int out, std::uin
   progress_reported_ = 0;
   Result<CopyReport> copied = copier_.copy(source.fd.get(), source.status, out, out_old_size, out_device);
   if (!copied) {
-    job_.fail_entry(problem_of(copied.error()), copied.error(), entry.source_path(), entry.destination_path());
+    job_.fail_entry(problem_of(copied.error()), copied.error(), entry);
     return false;
   }
   report = *copied;

@@ -59,6 +59,7 @@ class EntryCopier {
   void make_link(const CopyEntry& entry);
 
   // Regular files.
+  bool is_surely_kept(const CopyEntry& entry);
   [[nodiscard]] int open_source(const CopyEntry& entry, bool follow) const;
   bool place(const CopyEntry& entry, Source& source);
   [[nodiscard]] Placement placement_for(const CopyEntry& entry, const Existing& existing) const;

@@ -92,8 +92,24 @@ Traversal::Traversal(unsigned workers, Descriptors& descriptors)
     : descriptors_(descriptors),
       scheduler_(workers, [this](unsigned worker, Task&& task) { work(worker, std::move(task)); }) {}
 
-void Traversal::traverse(DirectoryRef root) {
-  scheduler_.run(Task{.kind = Task::Kind::read, .directory = std::move(root), .name = {}});
+void Traversal::run_operands(std::size_t count) {
+  scheduler_.run(Task{.kind = Task::Kind::operands, .begin = 0, .end = count});
+}
+
+void Traversal::start(unsigned worker, DirectoryRef root) {
+  scheduler_.push(worker, Task{.kind = Task::Kind::read, .directory = std::move(root)});
+}
+
+void Traversal::work_on_operands(unsigned worker, std::size_t begin, std::size_t end) {
+  for (std::size_t i = begin; i < end && !stopped(); ++i) {
+    if (end - i > 1 && scheduler_.has_idle_worker()) {
+      const std::size_t middle = i + (end - i + 1) / 2;
+      scheduler_.push(worker, Task{.kind = Task::Kind::operands, .begin = middle, .end = end});
+      note_cost(0);
+      end = middle;
+    }
+    operand(worker, i);
+  }
 }
 
 void Traversal::note_cost(std::uint64_t units) noexcept {
@@ -110,12 +126,19 @@ void Traversal::let_go(unsigned worker, Directory& directory) {
     if (is_open) {
       descriptors_.unpin(*current);
     }
+    if (current->parent->is_anchor()) {
+      descriptors_.unpin(*current);  // see start()
+    }
     descriptors_.close(*current);
     current = current->parent;
   }
 }
 
 void Traversal::work(unsigned worker, Task&& task) {
+  if (task.kind == Task::Kind::operands) {
+    work_on_operands(worker, task.begin, task.end);
+    return;
+  }
   if (task.kind == Task::Kind::enter) {
     DirectoryRef child;
     if (!stopped()) {
@@ -175,7 +198,7 @@ void Traversal::read(unsigned worker, const DirectoryRef& directory) {
     const bool nearly_done = static_cast<std::size_t>(filled) < EntryBatch::buffer_bytes / 2;
     if (!nearly_done) {
       hold(*directory);
-      scheduler_.push(worker, Task{.kind = Task::Kind::read, .directory = directory, .name = {}});
+      scheduler_.push(worker, Task{.kind = Task::Kind::read, .directory = directory});
     }
     visit_all(worker, directory, batch, 0, batch->offsets.size());
     if (!nearly_done) {

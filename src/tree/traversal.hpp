@@ -63,8 +63,13 @@ class Traversal {
   // Whether to stop visiting (leave() is still called for what was entered).
   [[nodiscard]] virtual bool stopped() const noexcept = 0;
 
-  // Enters the directory and everything below; returns when all is left again. `root` is pinned by the caller.
-  void traverse(DirectoryRef root);
+  // Calls operand() for 0 to `count` - 1, several at a time; returns when all that came of it is done.
+  void run_operands(std::size_t count);
+  // Deals with one operand; calls start() for a directory.
+  virtual void operand(unsigned worker, std::size_t index) = 0;
+  // Begins with a root directory, pinned once (by Descriptors::add()): it stays so until it is left. Then returns;
+  // called from operand().
+  void start(unsigned worker, DirectoryRef root);
 
   // Work that an entry of `directory` caused and that is done later (a task of its own): holds the directory open for
   // leave().
@@ -77,16 +82,17 @@ class Traversal {
 
  private:
   struct Task {
-    enum class Kind : std::uint8_t { enter, read, visit };
+    enum class Kind : std::uint8_t { operands, enter, read, visit };
     Kind kind = Kind::read;
-    DirectoryRef directory;  // enter: the parent
-    std::string name;        // enter
+    DirectoryRef directory = {};  // enter: the parent
+    std::string name = {};        // enter
     std::shared_ptr<EntryBatch> batch = {};
     std::size_t begin = 0;
     std::size_t end = 0;
   };
 
   void work(unsigned worker, Task&& task);
+  void work_on_operands(unsigned worker, std::size_t begin, std::size_t end);
   void read(unsigned worker, const DirectoryRef& directory);
   void visit_all(unsigned worker, const DirectoryRef& directory, const std::shared_ptr<EntryBatch>& batch,
                  std::size_t begin, std::size_t end);

@@ -10,11 +10,14 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <chrono>
 #include <cstring>
 #include <deque>
+#include <span>
 #include <string>
+#include <unordered_set>
 #include <utility>
 
 namespace ferry {
@@ -39,23 +42,23 @@ struct TreeCopier::State final : public JobHolder, public Traversal {
   State(TreeOptions options, unsigned workers);
 
   // Copies one operand, and returns the first failure of all that were reported to the job.
-  Result<void> run(const std::string& source, const std::string& destination, bool with_contents);
+  Result<void> run(std::span<const TreeOperand> operands, bool with_contents);
 
   [[nodiscard]] TreeReport report() const;
 
  private:
-  void copy_operand(const std::string& source, const std::string& destination, bool with_contents);
+  void run_in_parallel(std::span<const TreeOperand> operands, bool with_contents);
+  void copy_operand(unsigned worker, const TreeOperand& operand);
 
   // Traversal.
+  void operand(unsigned worker, std::size_t index) override { copy_operand(worker, operands_[index]); }
   DirectoryRef enter(unsigned worker, Directory& parent, std::string_view name) override;
   bool visit(unsigned worker, Directory& directory, const DirectoryEntry& entry) override;
   void leave(unsigned worker, Directory& directory) override;
   void read_failed(Directory& directory, Error error) override;
   [[nodiscard]] bool stopped() const noexcept override { return job.stopped(); }
 
-  bool open_parent(Directory& anchor, const std::string& source, const std::string& destination, FileType type,
-                   std::string& name);
-  void copy_directory(Directory& anchor, const std::string& source, const std::string& name, bool with_contents);
+  void copy_directory(unsigned worker, Directory& anchor, const std::string& source, const std::string& name);
   [[nodiscard]] bool open_source(Directory& directory, const CopyEntry& entry);
   bool open_destination(Directory& directory, const CopyEntry& entry);
   [[nodiscard]] bool is_to_be_entered(const Directory& directory, const CopyEntry& entry) const;
@@ -64,12 +67,24 @@ struct TreeCopier::State final : public JobHolder, public Traversal {
   bool refuse_existing(const CopyEntry& entry, int error);
 
   std::deque<EntryCopier> copiers_;  // one per worker
-  std::uint64_t operand_device_ = 0;
+  // The directory that a worker's last operand went into; the next one most likely goes there, too.
+  struct DestinationParent {
+    std::string path;
+    std::shared_ptr<const UniqueFd> fd;
+    struct statx status = {};
+    bool has_default_acl = false;
+  };
+  bool open_parent(unsigned worker, Directory& anchor, const CopyEntry& entry, FileType type, std::string& name);
+  int open_parent_directory(const std::string& path, DestinationParent& parent);
+
+  std::vector<DestinationParent> parents_;  // one per worker
+  std::span<const TreeOperand> operands_;
+  bool with_contents_ = true;
   std::chrono::nanoseconds elapsed_{0};
 };
 
 TreeCopier::State::State(TreeOptions options, unsigned workers)
-    : JobHolder(std::move(options), workers), Traversal(workers, job.descriptors) {
+    : JobHolder(std::move(options), workers), Traversal(workers, job.descriptors), parents_(workers) {
   for (unsigned worker = 0; worker < workers; ++worker) {
     copiers_.emplace_back(job, EntryCopier::Hooks{[this](std::uint64_t units) { note_cost(units); },
                                                   [this, worker](Directory& directory) { let_go(worker, directory); }});
@@ -78,12 +93,21 @@ TreeCopier::State::State(TreeOptions options, unsigned workers)
 
 // ------------------------------------------------------------------------------------------------- operands
 
-Result<void> TreeCopier::State::run(const std::string& source, const std::string& destination, bool with_contents) {
+Result<void> TreeCopier::State::run(std::span<const TreeOperand> operands, bool with_contents) {
   const auto begin = std::chrono::steady_clock::now();
-  copy_operand(source, destination, with_contents);
+  std::unordered_set<std::string_view> destinations;
+  const bool all_differ = std::ranges::all_of(
+      operands, [&](const TreeOperand& operand) { return destinations.insert(operand.destination).second; });
+  if (all_differ) {
+    run_in_parallel(operands, with_contents);
+  } else {
+    for (const TreeOperand& operand : operands) {
+      run_in_parallel({&operand, 1}, with_contents);
+    }
+  }
   elapsed_ += std::chrono::steady_clock::now() - begin;
   if (job.stopped()) {
-    return fail(ECANCELED, "copy", source);
+    return fail(ECANCELED, "copy", operands.empty() ? std::string() : operands[0].source);
   }
   if (std::optional<Error> error = job.take_first_error()) {
     return std::unexpected(std::move(*error));
@@ -91,7 +115,17 @@ Result<void> TreeCopier::State::run(const std::string& source, const std::string
   return {};
 }
 
-void TreeCopier::State::copy_operand(const std::string& source, const std::string& destination, bool with_contents) {
+void TreeCopier::State::run_in_parallel(std::span<const TreeOperand> operands, bool with_contents) {
+  operands_ = operands;
+  with_contents_ = with_contents;
+  run_operands(operands.size());
+  // Not kept for later calls: by then the paths may lead elsewhere.
+  std::ranges::fill(parents_, DestinationParent{});
+}
+
+void TreeCopier::State::copy_operand(unsigned worker, const TreeOperand& operand) {
+  const std::string& source = operand.source;
+  const std::string& destination = operand.destination;
   DirectoryRef anchor(new Directory(DirectoryRef(), ""));
   anchor->source_operand = source;
   anchor->destination_operand = destination;
@@ -106,27 +140,27 @@ void TreeCopier::State::copy_operand(const std::string& source, const std::strin
   }
   const FileType type = file_type_of_mode(status.stx_mode);
   const CopyEntry whole{*anchor, source.c_str(), destination.c_str(), true};
-  if (type == FileType::directory && !job.options.recursive && with_contents) {
+  if (type == FileType::directory && !job.options.recursive && with_contents_) {
     job.fail_entry(TreeProblem::directory_omitted, EISDIR, "copy", whole);
     return;
   }
   std::string name;
-  if (!open_parent(*anchor, source, destination, type, name)) {
+  if (!open_parent(worker, *anchor, whole, type, name)) {
     return;
   }
   if (type == FileType::directory) {
-    copy_directory(*anchor, source, name, with_contents);
+    copy_directory(worker, *anchor, source, name);
   } else {
-    copiers_[0].copy({*anchor, source.c_str(), name.c_str(), true}, type);
+    copiers_[worker].copy({*anchor, source.c_str(), name.c_str(), true, &status}, type);
   }
 }
 
-// Opens the directory that holds the destination's name; `name` is set to its last component. A destination that ends
-// in
-// "/", "." or ".." names a directory: it is left whole, relative to the working directory.
-bool TreeCopier::State::open_parent(Directory& anchor, const std::string& source, const std::string& destination,
-                                    FileType type, std::string& name) {
-  const CopyEntry entry{anchor, source.c_str(), destination.c_str(), true};
+// Opens the directory that holds the destination's name, unless the worker has it open from the operand before; `name`
+// is set to the last component. A destination that ends in "/", "." or ".." names a directory: it is left whole,
+// relative to the working directory.
+bool TreeCopier::State::open_parent(unsigned worker, Directory& anchor, const CopyEntry& entry, FileType type,
+                                    std::string& name) {
+  const std::string& destination = anchor.destination_operand;
   const TreeProblem problem =
       type == FileType::directory ? TreeProblem::cannot_create_directory : TreeProblem::cannot_create_file;
   const std::size_t slash = destination.rfind('/');
@@ -135,35 +169,50 @@ bool TreeCopier::State::open_parent(Directory& anchor, const std::string& source
     job.fail_entry(problem, destination.empty() ? ENOENT : ENOTDIR, "openat", entry);
     return false;
   }
-  std::string parent = slash == std::string::npos ? "." : destination.substr(0, slash + 1);
   if (is_dot_component(name)) {
-    parent.clear();
     name = destination;
-  }
-  if (parent.empty()) {
     return true;
   }
-  const int fd = job.descriptors.open_within_budget([&] {
-    const int readable = sys::openat(AT_FDCWD, parent.c_str(), O_RDONLY | O_DIRECTORY);
-    return readable == -EACCES ? sys::openat(AT_FDCWD, parent.c_str(), O_PATH | O_DIRECTORY) : readable;
-  });
-  if (fd < 0) {
-    job.fail_entry(problem, -fd, "openat", entry);
-    return false;
+  const std::string path = slash == std::string::npos ? "." : destination.substr(0, slash + 1);
+  DestinationParent& parent = parents_[worker];
+  if (parent.path != path) {
+    parent = {};
+    const int error = open_parent_directory(path, parent);
+    if (error != 0) {
+      job.fail_entry(problem, error, "openat", entry);
+      return false;
+    }
   }
-  anchor.destination.reset(fd);
-  if (const int result = sys::statx(fd, "", AT_EMPTY_PATH, STATX_BASIC_STATS, anchor.destination_status); result < 0) {
-    job.fail_entry(problem, -result, "statx", entry);
-    return false;
-  }
-  anchor.destination_identity = identity_of(anchor.destination_status);
-  anchor.has_default_acl =
-      job.options.preserve.acls;  // not worth asking for one entry: whatever it has will be looked at
+  anchor.shared_destination = parent.fd;
+  anchor.destination_status = parent.status;
+  anchor.destination_identity = identity_of(parent.status);
+  anchor.has_default_acl = parent.has_default_acl;
   return true;
 }
 
-void TreeCopier::State::copy_directory(Directory& anchor, const std::string& source, const std::string& name,
-                                       bool with_contents) {
+// 0 or an errno.
+int TreeCopier::State::open_parent_directory(const std::string& path, DestinationParent& parent) {
+  bool is_readable = true;
+  const int fd = job.descriptors.open_within_budget([&] {
+    const int readable = sys::openat(AT_FDCWD, path.c_str(), O_RDONLY | O_DIRECTORY);
+    is_readable = readable != -EACCES;
+    return is_readable ? readable : sys::openat(AT_FDCWD, path.c_str(), O_PATH | O_DIRECTORY);
+  });
+  if (fd < 0) {
+    return -fd;
+  }
+  auto owned = std::make_shared<const UniqueFd>(fd);
+  if (const int result = sys::statx(fd, "", AT_EMPTY_PATH, STATX_BASIC_STATS, parent.status); result < 0) {
+    return -result;
+  }
+  parent.has_default_acl = !is_readable || sys::fgetxattr(fd, "system.posix_acl_default", nullptr, 0) > 0;
+  parent.fd = std::move(owned);
+  parent.path = path;
+  return 0;
+}
+
+void TreeCopier::State::copy_directory(unsigned worker, Directory& anchor, const std::string& source,
+                                       const std::string& name) {
   DirectoryRef root(new Directory(DirectoryRef(&anchor), source));
   root->source_operand = anchor.source_operand;
   root->destination_operand = anchor.destination_operand;
@@ -174,16 +223,15 @@ void TreeCopier::State::copy_directory(Directory& anchor, const std::string& sou
   if (!open_source(*root, entry) || !open_destination(*root, entry)) {
     return;
   }
-  operand_device_ = root->source_identity.device;
+  root->root_device = root->source_identity.device;
   job.created.add_root(root->destination_identity);
-  const bool enter = is_to_be_entered(*root, entry);
-  job.descriptors.add(*root);
-  const Pin pin(job.descriptors, *root);  // add() pinned it: the root stays open, all else is found from here
-  ++copiers_[0].report().directories;
-  if (enter && with_contents) {
-    traverse(root);
+  const bool enter = with_contents_ && is_to_be_entered(*root, entry);
+  job.descriptors.add(*root);  // pinned: the root stays open, all else is found from here
+  ++copiers_[worker].report().directories;
+  if (enter) {
+    start(worker, root);
   } else {
-    let_go(0, *root);
+    let_go(worker, *root);
   }
 }
 
@@ -257,7 +305,7 @@ bool TreeCopier::State::open_source(Directory& directory, const CopyEntry& entry
 
 // Whether the contents are to be copied, and not the directory alone.
 bool TreeCopier::State::is_to_be_entered(const Directory& directory, const CopyEntry& entry) const {
-  const bool is_elsewhere = directory.source_identity.device != operand_device_;
+  const bool is_elsewhere = directory.source_identity.device != directory.root_device;
   return directory.source_is_readable && !(is_elsewhere && job.options.one_file_system && !entry.is_operand);
 }
 
@@ -347,7 +395,7 @@ void TreeCopier::State::leave(unsigned /*worker*/, Directory& directory) {
   }
   const int out = directory.destination.get();
   const auto fail_here = [&](TreeProblem problem, Error error) {
-    job.fail_entry(problem, std::move(error), directory.source_path(), directory.destination_path());
+    job.fail_directory(problem, std::move(error), directory);
   };
   const struct statx& made = directory.destination_status;
   const std::uint32_t mode = made.stx_mode & 07777U;
@@ -380,8 +428,7 @@ bool TreeCopier::State::visit(unsigned worker, Directory& directory, const Direc
 }
 
 void TreeCopier::State::read_failed(Directory& directory, Error error) {
-  job.fail_entry(TreeProblem::cannot_read_directory, std::move(error), directory.source_path(),
-                 directory.destination_path());
+  job.fail_directory(TreeProblem::cannot_read_directory, std::move(error), directory);
 }
 
 TreeReport TreeCopier::State::report() const {
@@ -413,12 +460,18 @@ TreeCopier& TreeCopier::operator=(TreeCopier&&) noexcept = default;
 TreeCopier::~TreeCopier() = default;
 
 Result<void> TreeCopier::copy(const std::filesystem::path& source, const std::filesystem::path& destination) {
-  return state_->run(source.native(), destination.native(), /*with_contents=*/true);
+  const TreeOperand operand{source.native(), destination.native()};
+  return state_->run({&operand, 1}, /*with_contents=*/true);
+}
+
+Result<void> TreeCopier::copy(std::span<const TreeOperand> operands) {
+  return state_->run(operands, /*with_contents=*/true);
 }
 
 Result<void> TreeCopier::copy_directory_only(const std::filesystem::path& source,
                                              const std::filesystem::path& destination) {
-  return state_->run(source.native(), destination.native(), /*with_contents=*/false);
+  const TreeOperand operand{source.native(), destination.native()};
+  return state_->run({&operand, 1}, /*with_contents=*/false);
 }
 
 Result<void> TreeCopier::finish() { return state_->job.sync_rest(); }

@@ -23,17 +23,13 @@ class Walk final : public Traversal {
         paths_(workers) {}
 
   Result<WalkReport> run(const std::filesystem::path& root_path) {
-    DirectoryRef anchor(new Directory(DirectoryRef(), ""));
-    DirectoryRef root(new Directory(anchor, root_path.native()));
-    root->source_operand = root_path.native();
-    if (auto opened = open(*root, /*follow=*/true); !opened) {
+    root_ = DirectoryRef(new Directory(DirectoryRef(new Directory(DirectoryRef(), "")), root_path.native()));
+    root_->source_operand = root_path.native();
+    if (auto opened = open(*root_, /*follow=*/true); !opened) {
       return std::unexpected(opened.error());
     }
-    root_device_ = root->source_identity.device;
-    {
-      const Pin pin(descriptors_, *root);  // add() pinned it
-      traverse(root);
-    }
+    root_device_ = root_->source_identity.device;
+    run_operands(1);
     if (options_.stop.stop_requested()) {
       return fail(ECANCELED, "walk", root_path.native());
     }
@@ -69,6 +65,8 @@ class Walk final : public Traversal {
     descriptors_.add(directory);
     return {};
   }
+
+  void operand(unsigned worker, std::size_t /*index*/) override { start(worker, root_); }
 
   DirectoryRef enter(unsigned worker, Directory& parent, std::string_view name) override {
     paths_[worker].directory = nullptr;
@@ -162,6 +160,7 @@ class Walk final : public Traversal {
   const std::function<WalkAction(const WalkEntry&)>& visitor_;
   const WalkOptions& options_;
   std::vector<PathBuffer> paths_;
+  DirectoryRef root_;
   std::uint64_t root_device_ = 0;
   std::atomic<std::uint64_t> entries_ = 0;
   std::atomic<std::uint64_t> directories_ = 0;

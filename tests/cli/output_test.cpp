@@ -14,7 +14,7 @@ namespace {
 using nlohmann::json;
 
 TreeError error_of(TreeProblem problem, int errno_value) {
-  return {problem, Error{std::error_code(errno_value, std::generic_category()), "op", "p"}, "a", "b"};
+  return {problem, Error{std::error_code(errno_value, std::generic_category()), "op", "p"}, "a", "b", {"top", "to"}};
 }
 
 std::string message(TreeProblem problem, int errno_value = 0) {

@@ -387,6 +387,54 @@ TEST_F(CopyTree, a_name_created_by_this_job_is_not_overwritten_by_it) {
   EXPECT_EQ(read_file(destination("x")), "first");
 }
 
+TEST_F(CopyTree, many_operands_are_copied_each_to_its_name_and_the_first_of_equal_names_stays) {
+  fs::create_directories(source("tree/sub"));
+  write_file(source("tree/sub/f"), "x");
+  fs::create_directory(destination());
+  std::vector<TreeOperand> operands = {{source("tree"), destination("tree")}};
+  for (int i = 0; i < 300; ++i) {
+    const std::string name = std::to_string(i);
+    write_file(source(name), name);
+    operands.push_back({source(name), destination(name)});
+  }
+  operands.push_back({source("missing"), destination("missing")});
+  std::vector<TreeError> errors;
+  TreeOptions options;
+  options.jobs = 4;
+  options.on_error = [&](const TreeError& error) { errors.push_back(error); };
+  {
+    TreeCopier copier(options);
+    EXPECT_FALSE(copier.copy(operands));
+    EXPECT_EQ(copier.report().regular_files, 301U);
+  }
+  ASSERT_EQ(errors.size(), 1U);
+  EXPECT_EQ(errors[0].operand.source, source("missing"));
+  for (int i = 0; i < 300; ++i) {
+    EXPECT_EQ(read_file(destination(std::to_string(i))), std::to_string(i));
+  }
+  EXPECT_EQ(read_file(destination("tree/sub/f")), "x");
+
+  errors.clear();
+  operands = {{source("1"), destination("same")}, {source("2"), destination("same")}};
+  EXPECT_FALSE(TreeCopier(options).copy(operands));
+  ASSERT_EQ(errors.size(), 1U);
+  EXPECT_EQ(errors[0].problem, TreeProblem::just_created);
+  EXPECT_EQ(read_file(destination("same")), "1");
+}
+
+TEST_F(CopyTree, what_is_not_older_is_kept_without_opening_anything) {
+  for (int i = 0; i < 10; ++i) {
+    write_file(source(std::to_string(i)), "x");
+  }
+  EXPECT_THAT(copy(archive()), IsEmpty());
+  TreeOptions options;
+  options.overwrite = Overwrite::if_older;
+  options.jobs = 1;
+  const FaultPlan plan;
+  EXPECT_TRUE(copy_tree(source(), destination(), options));
+  EXPECT_EQ(plan.count(Call::openat), 3U);  // the destination's parent and the two directories
+}
+
 TEST_F(CopyTree, mount_points_are_entered_only_without_one_file_system) {
   fs::create_directory(source("mount"));
   if (::mount("none", source("mount").c_str(), "tmpfs", 0, "size=1m") != 0) {
