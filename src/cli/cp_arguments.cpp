@@ -100,9 +100,7 @@ constexpr auto own_options = std::to_array<option>({
 // getopt_long only where the word is no abbreviation of one of cp's.
 class OptionTable {
  public:
-  OptionTable() {
-    gnu_.assign(gnu_options.begin(), gnu_options.end());
-    all_ = gnu_;
+  OptionTable() : gnu_(gnu_options.begin(), gnu_options.end()), all_(gnu_) {
     all_.insert(all_.end(), own_options.begin(), own_options.end());
     gnu_.push_back({});
     all_.push_back({});

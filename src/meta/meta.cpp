@@ -56,7 +56,7 @@ bool is_refused(int error) noexcept { return is_unsupported(error) || error == E
 
 // Holds what a call returns whose size is not known before: on the stack while it is small.
 template <std::size_t N>
-class GrowingBuffer {
+class GrowingBuffer {  // NOLINT(*-member-init): the kernel fills stack_
  public:
   // Calls `read(data, size)` with room enough; returns its result (-errno on failure). The value may grow between the
   // question for its size and the read, hence the loop; the kernel's limit is 64 KiB (xattr(7)), so it ends.
@@ -78,7 +78,7 @@ class GrowingBuffer {
   [[nodiscard]] const char* data() const noexcept { return data_; }
 
  private:
-  std::array<char, N> stack_;  // NOLINT(*-member-init): filled by the kernel
+  std::array<char, N> stack_;
   std::vector<char> heap_;
   const char* data_ = stack_.data();
 };

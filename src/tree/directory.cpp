@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <chrono>
+#include <ranges>
 #include <vector>
 
 namespace ferry {
@@ -46,8 +47,8 @@ std::string Directory::relative_path() const {
     chain.push_back(d);
   }
   std::string path;
-  for (auto d = chain.rbegin(); d != chain.rend(); ++d) {
-    path = joined(path, (*d)->name);
+  for (const Directory* d : std::views::reverse(chain)) {
+    path = joined(path, d->name);
   }
   return path;
 }

@@ -23,7 +23,7 @@ struct DirectoryEntry {
 FileType file_type_of_mode(std::uint32_t mode) noexcept;
 
 // What one getdents64 call returned.
-struct EntryBatch {
+struct EntryBatch {  // NOLINT(*-member-init): the kernel fills `buffer`; 32 KiB of zeros would be wasted on it
   static constexpr std::size_t buffer_bytes = std::size_t{32} << 10U;
   alignas(8) std::array<char, buffer_bytes> buffer;
   std::vector<std::uint32_t> offsets;  // of the entries in `buffer`, "." and ".." left out

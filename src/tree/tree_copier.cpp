@@ -306,7 +306,8 @@ bool TreeCopier::State::open_source(Directory& directory, const CopyEntry& entry
 // Whether the contents are to be copied, and not the directory alone.
 bool TreeCopier::State::is_to_be_entered(const Directory& directory, const CopyEntry& entry) const {
   const bool is_elsewhere = directory.source_identity.device != directory.root_device;
-  return directory.source_is_readable && !(is_elsewhere && job.options.one_file_system && !entry.is_operand);
+  const bool is_left_out = is_elsewhere && job.options.one_file_system && !entry.is_operand;
+  return directory.source_is_readable && !is_left_out;
 }
 
 bool TreeCopier::State::open_destination(Directory& directory, const CopyEntry& entry) {

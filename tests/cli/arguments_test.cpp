@@ -30,6 +30,7 @@ class CpArguments : public ::testing::Test {
     std::vector<std::string> storage = {cp_name};
     storage.insert(storage.end(), words.begin(), words.end());
     std::vector<char*> argv;
+    argv.reserve(storage.size() + 1);
     for (std::string& word : storage) {
       argv.push_back(word.data());
     }
