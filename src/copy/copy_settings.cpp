@@ -49,5 +49,29 @@ Result<std::size_t> chunk_for(const CopyOptions& options) {
   return std::max<std::size_t>(affordable / page * page, min_copy_chunk_size_bytes);
 }
 
+Result<MethodOrder> methods_for(CopyFacts facts, const CopyOptions& options, DevicePair devices, CopyReport& report) {
+  facts.refused = refused_methods(devices);
+  facts.kernel = kernel_version();
+  facts.allowed = options.methods;
+  facts.reflink = options.reflink;
+  facts.sparse = options.sparse;
+  facts.verify = options.verify;
+  const MethodOrder methods = choose_methods(facts);
+  for (std::size_t i = 0; i < copy_method_count; ++i) {
+    report.refused_errno[i] = refused_errno(devices, static_cast<CopyMethod>(i));
+  }
+  if (methods.empty()) {
+    for (std::size_t i = 0; i < copy_method_count; ++i) {
+      const auto method = static_cast<CopyMethod>(i);
+      if (options.methods.contains(method) && report.refused_errno[i] != 0) {
+        return fail(report.refused_errno[i], method == CopyMethod::reflink ? "FICLONE" : to_string(method).data());
+      }
+    }
+    const bool only_missing = options.methods == CopyMethodSet(CopyMethod::uring);
+    return fail(only_missing ? ENOSYS : EINVAL, only_missing ? "io_uring_setup" : "copy options");
+  }
+  return methods;
+}
+
 }  // namespace engine
 }  // namespace ferry

@@ -261,26 +261,11 @@ Result<void> WholeFileCopy::look_at_both() {
   facts.destination = destination;
   facts.size_bytes = size_known_ ? before_.stx_size : 0;
   facts.has_holes = sparse_source;
-  facts.refused = engine::refused_methods(settings_.devices);
-  facts.kernel = engine::kernel_version();
-  facts.allowed = options_.methods;
-  facts.reflink = options_.reflink;
-  facts.sparse = options_.sparse;
-  facts.verify = options_.verify;
-  settings_.methods = engine::choose_methods(facts);
-  for (std::size_t i = 0; i < copy_method_count; ++i) {
-    report_.refused_errno[i] = engine::refused_errno(settings_.devices, static_cast<CopyMethod>(i));
+  const auto methods = engine::methods_for(facts, options_, settings_.devices, report_);
+  if (!methods) {
+    return std::unexpected(methods.error());
   }
-  if (settings_.methods.empty()) {
-    for (std::size_t i = 0; i < copy_method_count; ++i) {
-      const auto method = static_cast<CopyMethod>(i);
-      if (options_.methods.contains(method) && report_.refused_errno[i] != 0) {
-        return fail(report_.refused_errno[i], method == CopyMethod::reflink ? "FICLONE" : to_string(method).data());
-      }
-    }
-    const bool only_missing = options_.methods == CopyMethodSet(CopyMethod::uring);
-    return fail(only_missing ? ENOSYS : EINVAL, only_missing ? "io_uring_setup" : "copy options");
-  }
+  settings_.methods = *methods;
   (void)sys::fadvise(in_, 0, 0, POSIX_FADV_SEQUENTIAL);  // length 0: the whole file; a hint
   return {};
 }
