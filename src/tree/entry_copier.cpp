@@ -243,11 +243,7 @@ bool EntryCopier::copy_symlink(const CopyEntry& entry) {
     job_.event(TreeEventKind::symlink_created, entry);
     return true;
   };
-  if (options_.preserve_hard_links && source.stx_nlink > 1) {
-    link_or_make(entry, identity_of(source), source.stx_nlink, make);
-  } else {
-    make();
-  }
+  make_once(entry, source, make);
   return false;
 }
 
@@ -282,11 +278,7 @@ bool EntryCopier::copy_special(const CopyEntry& entry, FileType type, int retrie
     job_.event(TreeEventKind::special_created, entry);
     return true;
   };
-  if (options_.preserve_hard_links && source.stx_nlink > 1) {
-    link_or_make(entry, identity_of(source), source.stx_nlink, make);
-  } else {
-    make();
-  }
+  make_once(entry, source, make);
   return false;
 }
 
@@ -371,11 +363,7 @@ bool EntryCopier::copy_regular(const CopyEntry& entry, bool any_type, int retrie
   }
   job_.bytes_found.fetch_add(source.status.stx_size, std::memory_order_relaxed);
   hooks_.note_cost(1 + source.status.stx_size / bytes_per_cost);
-  if (options_.preserve_hard_links && source.status.stx_nlink > 1) {
-    link_or_make(entry, identity_of(source.status), source.status.stx_nlink, [&] { return place(entry, source); });
-  } else {
-    place(entry, source);
-  }
+  make_once(entry, source.status, [&] { return place(entry, source); });
   return false;
 }
 

@@ -53,6 +53,15 @@ class EntryCopier {
   bool copy_regular(const CopyEntry& entry, bool any_type, int retries);
   bool copy_symlink(const CopyEntry& entry);
   bool copy_special(const CopyEntry& entry, FileType type, int retries);
+  // Calls `make`, but for one of several kept hard links: then once for them all, and links the others to what it made.
+  template <typename Make>
+  void make_once(const CopyEntry& entry, const struct statx& source, const Make& make) {
+    if (options_.preserve_hard_links && source.stx_nlink > 1) {
+      link_or_make(entry, identity_of(source), source.stx_nlink, std::cref(make));
+    } else {
+      make();
+    }
+  }
   void link_or_make(const CopyEntry& entry, InodeIdentity inode, std::uint32_t links,
                     const std::function<bool()>& make);
   bool link_to(const CopyEntry& entry, const TreeName& existing);
