@@ -28,8 +28,6 @@ Error system_error(int errno_value, const char* operation) {
   return Error{std::error_code(errno_value, std::generic_category()), operation, {}};
 }
 
-bool is_dot_component(const std::string& name) { return name == "." || name == ".." || name.empty(); }
-
 // The job comes first among the bases: the traversal works with its descriptors.
 struct JobHolder {
   JobHolder(TreeOptions options, unsigned workers) : job(std::move(options), workers) {}
@@ -58,7 +56,7 @@ struct TreeCopier::State final : public JobHolder, public Traversal {
   void read_failed(Directory& directory, Error error) override;
   [[nodiscard]] bool stopped() const noexcept override { return job.stopped(); }
 
-  void copy_directory(unsigned worker, Directory& anchor, const std::string& source, const std::string& name);
+  void copy_directory(unsigned worker, Directory& anchor, const CopyEntry& entry);
   [[nodiscard]] bool open_source(Directory& directory, const CopyEntry& entry);
   bool open_destination(Directory& directory, const CopyEntry& entry);
   [[nodiscard]] bool is_to_be_entered(const Directory& directory, const CopyEntry& entry) const;
@@ -74,7 +72,7 @@ struct TreeCopier::State final : public JobHolder, public Traversal {
     struct statx status = {};
     bool has_default_acl = false;
   };
-  bool open_parent(unsigned worker, Directory& anchor, const CopyEntry& entry, FileType type, std::string& name);
+  bool open_parent(unsigned worker, Directory& anchor, const CopyEntry& entry, std::string& name);
   int open_parent_directory(const std::string& path, DestinationParent& parent);
 
   std::vector<DestinationParent> parents_;  // one per worker
@@ -144,33 +142,28 @@ void TreeCopier::State::copy_operand(unsigned worker, const TreeOperand& operand
     job.fail_entry(TreeProblem::directory_omitted, EISDIR, "copy", whole);
     return;
   }
-  std::string name;
-  if (!open_parent(worker, *anchor, whole, type, name)) {
+  if (type == FileType::directory) {
+    copy_directory(worker, *anchor, whole);
     return;
   }
-  if (type == FileType::directory) {
-    copy_directory(worker, *anchor, source, name);
-  } else {
+  std::string name;
+  if (open_parent(worker, *anchor, whole, name)) {
     copiers_[worker].copy({*anchor, source.c_str(), name.c_str(), true, &status}, type);
   }
 }
 
 // Opens the directory that holds the destination's name, unless the worker has it open from the operand before; `name`
-// is set to the last component. A destination that ends in "/", "." or ".." names a directory: it is left whole,
-// relative to the working directory.
-bool TreeCopier::State::open_parent(unsigned worker, Directory& anchor, const CopyEntry& entry, FileType type,
-                                    std::string& name) {
+// is set to the last component. (Directories need none of this: the path leads to them, new or not.)
+bool TreeCopier::State::open_parent(unsigned worker, Directory& anchor, const CopyEntry& entry, std::string& name) {
   const std::string& destination = anchor.destination_operand;
-  const TreeProblem problem =
-      type == FileType::directory ? TreeProblem::cannot_create_directory : TreeProblem::cannot_create_file;
   const std::size_t slash = destination.rfind('/');
   name = slash == std::string::npos ? destination : destination.substr(slash + 1);
-  if (destination.empty() || (name.empty() && type != FileType::directory)) {
-    job.fail_entry(problem, destination.empty() ? ENOENT : ENOTDIR, "openat", entry);
+  if (name.empty()) {
+    job.fail_entry(TreeProblem::cannot_create_file, destination.empty() ? ENOENT : ENOTDIR, "openat", entry);
     return false;
   }
-  if (is_dot_component(name)) {
-    name = destination;
+  if (name == "." || name == "..") {
+    name = destination;  // a directory, whatever it is called
     return true;
   }
   const std::string path = slash == std::string::npos ? "." : destination.substr(0, slash + 1);
@@ -179,7 +172,7 @@ bool TreeCopier::State::open_parent(unsigned worker, Directory& anchor, const Co
     parent = {};
     const int error = open_parent_directory(path, parent);
     if (error != 0) {
-      job.fail_entry(problem, error, "openat", entry);
+      job.fail_entry(TreeProblem::cannot_create_file, error, "openat", entry);
       return false;
     }
   }
@@ -211,15 +204,13 @@ int TreeCopier::State::open_parent_directory(const std::string& path, Destinatio
   return 0;
 }
 
-void TreeCopier::State::copy_directory(unsigned worker, Directory& anchor, const std::string& source,
-                                       const std::string& name) {
-  DirectoryRef root(new Directory(DirectoryRef(&anchor), source));
+void TreeCopier::State::copy_directory(unsigned worker, Directory& anchor, const CopyEntry& entry) {
+  DirectoryRef root(new Directory(DirectoryRef(&anchor), entry.source));
   root->source_operand = anchor.source_operand;
   root->destination_operand = anchor.destination_operand;
-  root->destination_name = name;
+  root->destination_name = entry.destination;
   root->follow_source = job.options.dereference != Dereference::never;
   root->follow_destination = job.options.keep_directory_symlink;
-  const CopyEntry entry{anchor, source.c_str(), name.c_str(), true};
   if (!open_source(*root, entry) || !open_destination(*root, entry)) {
     return;
   }
