@@ -46,7 +46,7 @@ std::size_t small_limit(const CopyOptions& options) noexcept {
 struct FileCopier::State {
   explicit State(const CopyOptions& given) : options(given), small_limit_bytes(small_limit(given)) {}
 
-  Result<CopyReport> copy_small(int in, const struct ::statx& in_status, int out, std::uint64_t out_old_size) const;
+  Result<CopyReport> copy_small(int in, const struct ::statx& in_status, int out, std::uint64_t out_old_size);
   Result<CopyReport> copy_large(int in, const struct ::statx& in_status, int out, std::uint64_t out_old_size,
                                 std::uint64_t out_device);
 
@@ -96,7 +96,7 @@ int write_fully(int out, const std::byte* data, std::size_t size) noexcept {
 }  // namespace
 
 Result<CopyReport> FileCopier::State::copy_small(int in, const struct ::statx& in_status, int out,
-                                                 std::uint64_t out_old_size) const {
+                                                 std::uint64_t out_old_size) {
   std::byte* const buffer = engine::thread_buffer(small_buffer_bytes);
   if (buffer == nullptr) {
     return fail(ENOMEM, "malloc");
@@ -163,10 +163,10 @@ class WholeFileCopy {
  private:
   [[nodiscard]] Result<void> look_at_both();
   [[nodiscard]] Result<bool> share_extents();
-  [[nodiscard]] Result<void> preallocate() const;
+  [[nodiscard]] Result<void> preallocate();
   [[nodiscard]] Result<std::uint64_t> move_segments(Mover& mover);
   [[nodiscard]] Result<void> verify(bool shared);
-  [[nodiscard]] Result<void> set_size(std::uint64_t size, std::uint64_t written_to) const;
+  [[nodiscard]] Result<void> set_size(std::uint64_t size, std::uint64_t written_to);
 
   const CopyOptions& options_;
   int in_;
@@ -311,7 +311,7 @@ Result<bool> WholeFileCopy::share_extents() {
   return false;
 }
 
-Result<void> WholeFileCopy::preallocate() const {
+Result<void> WholeFileCopy::preallocate() {
   if (!options_.preallocate || !size_known_ || has_holes_ || settings_.skip_zeros || !out_is_regular_) {
     return {};
   }
@@ -371,7 +371,7 @@ Result<void> WholeFileCopy::verify(bool shared) {
 }
 
 // Trims what is longer; extends over a hole at the end. `written_to`: the file is known to reach this far.
-Result<void> WholeFileCopy::set_size(std::uint64_t size, std::uint64_t written_to) const {
+Result<void> WholeFileCopy::set_size(std::uint64_t size, std::uint64_t written_to) {
   const bool reserved_more = options_.preallocate && size < before_.stx_size;
   if (!out_is_regular_ || (out_size_ <= size && written_to == size && !reserved_more)) {
     return {};

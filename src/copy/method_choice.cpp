@@ -82,13 +82,13 @@ Refusal classify_refusal(CopyMethod method, int errno_value) noexcept {
     case EXDEV:
     case ETXTBSY:
     case EPERM:
-    case EACCES: return Refusal::unsupported;
-    case EBADF:
-      return Refusal::unsupported;  // O_APPEND, or a file system's way to say no; a truly bad fd fails again by read
-    case ENOENT:                    // CIFS
-    case EIO:                       // CIFS
-    case EAGAIN:                    // ZFS with dirty data (openzfs 15172)
-    case EFBIG:                     // at the very end of the offset range
+    case EACCES:
+    case EBADF:  // O_APPEND, or a file system's way to say no; a truly bad fd fails again by read
+      return Refusal::unsupported;
+    case ENOENT:  // CIFS
+    case EIO:     // CIFS
+    case EAGAIN:  // ZFS with dirty data (openzfs 15172)
+    case EFBIG:   // at the very end of the offset range
       return method == CopyMethod::copy_file_range ? Refusal::unsupported : Refusal::final;
     default: return Refusal::final;
   }
