@@ -89,7 +89,7 @@ constexpr std::uint32_t extents_per_call = 64;
 
 using FiemapHeader = struct fiemap;
 
-struct ExtentMap {  // NOLINT(*-member-init): the kernel fills `bytes`
+struct ExtentMap {  // NOLINT(*-member-init): load() fills `bytes`
   alignas(struct fiemap) std::array<std::byte, sizeof(struct fiemap) + extents_per_call * sizeof(fiemap_extent)> bytes;
   struct fiemap* header = nullptr;
   const fiemap_extent* extents = nullptr;
