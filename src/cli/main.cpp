@@ -2,8 +2,10 @@
 #include <ferry/base.hpp>
 #include <ferry/copy.hpp>
 
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/utsname.h>
+#include <unistd.h>
 
 #include <array>
 #include <cstdio>
@@ -64,6 +66,16 @@ void print_version() {
   }
 }
 
+// Standard streams that were closed are opened the wrong way round, so that using them still fails: their numbers must
+// not go to files that are copied, into which messages would be written.
+void occupy_standard_descriptors() {
+  for (const int fd : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) {
+    if (fcntl(fd, F_GETFD) < 0) {
+      (void)open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY);
+    }
+  }
+}
+
 int finish_output() {
   if (std::fflush(stdout) != 0) {
     std::perror("ferry: write error");
@@ -77,6 +89,7 @@ int finish_output() {
 
 int main(int argc, char** argv) {
   using namespace ferry::cli;
+  occupy_standard_descriptors();
   if (argc < 2) {
     fmt::print(stderr, "ferry: missing command\nTry 'ferry --help' for more information.\n");
     return 1;
