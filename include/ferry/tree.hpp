@@ -131,8 +131,9 @@ enum class TreeProblem : std::uint8_t {
   dangling_symlink_destination,  ///< Would write through a symlink to nothing.
   symlink_leads_outside,         ///< An in-tree destination symlink that leaves the destination root.
   backup_would_destroy_source,
-  destination_exists,  ///< Overwrite::fail
-  source_changed,      ///< Copied, but the source changed meanwhile.
+  relative_symlink_elsewhere,  ///< LinkMode::symbolic_link: a relative name would lead nowhere in this directory.
+  destination_exists,          ///< Overwrite::fail
+  source_changed,              ///< Copied, but the source changed meanwhile.
   verify_failed,
   canceled,
   other,

@@ -10,6 +10,7 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
+#include <filesystem>
 #include <map>
 #include <set>
 #include <tuple>
@@ -121,12 +122,6 @@ class SourcesSeen {
 
 // ------------------------------------------------------------------------------------------ the job
 
-// Names at the beginning of a message are quoted by GNU cp only if they hold unusual characters.
-std::string quoted_if_needed(const std::string& name) {
-  constexpr std::string_view plain = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_./+,:@%-";
-  return !name.empty() && name.find_first_not_of(plain) == std::string::npos ? name : ferry::quoted(name);
-}
-
 class CpRun {
  public:
   explicit CpRun(CpCommand command);
@@ -137,7 +132,6 @@ class CpRun {
   void copy_one(const CpJob& job);
   void copy_waiting();
   bool copy_parents(const CpJob& job, bool again);
-  [[nodiscard]] bool is_relative_link_elsewhere(const CpJob& job) const;
   // cp's one way to copy a file onto itself: `cp --force --backup x x` copies x to its own backup name.
   [[nodiscard]] bool is_backup_of_itself(const CpJob& job) const;
   void back_up_itself(const CpJob& job);
@@ -258,29 +252,6 @@ bool CpRun::copy_parents(const CpJob& job, bool again) {
   return true;
 }
 
-// Whether -s would make a link that leads nowhere: its text is the source's name, which means something else in any
-// directory but the current one.
-bool CpRun::is_relative_link_elsewhere(const CpJob& job) const {
-  if (command_.tree.link_mode != LinkMode::symbolic_link || job.source.starts_with('/')) {
-    return false;
-  }
-  struct stat source = {};
-  struct stat existing = {};
-  if (stat(job.source.c_str(), &source) != 0 ||
-      (command_.tree.overwrite != Overwrite::replace && lstat(job.destination.c_str(), &existing) == 0)) {
-    return false;  // the engine says what is to be said
-  }
-  if (S_ISDIR(source.st_mode)) {
-    return command_.tree.recursive;
-  }
-  const std::string_view name = last_component(job.destination);
-  const std::string folder = job.destination.substr(0, without_trailing_slashes(job.destination).size() - name.size());
-  struct stat parent = {};
-  struct stat here = {};
-  return !folder.empty() && stat(folder.c_str(), &parent) == 0 && stat(".", &here) == 0 &&
-         (parent.st_dev != here.st_dev || parent.st_ino != here.st_ino);
-}
-
 bool CpRun::is_backup_of_itself(const CpJob& job) const {
   struct stat status = {};
   return command_.tree.force && command_.tree.backup != Backup::none && job.source == job.destination &&
@@ -302,12 +273,16 @@ void CpRun::copy_one(const CpJob& job) {
     waiting_.push_back({job.source, job.destination});
     return;
   }
-  if (!copy_parents(job, false)) {
+  std::error_code ignored;
+  // Where all of them are there, cp leaves them as they are, whatever is to be preserved.
+  const std::size_t slash = job.destination.rfind('/', job.destination.find_last_not_of('/'));
+  const bool are_there = std::filesystem::is_directory(job.destination.substr(0, slash + 1), ignored);
+  if (!are_there && !copy_parents(job, false)) {
     return;
   }
   begin(job.source, job.destination, false);
   note(copier_.copy(job.source, job.destination));
-  if (!interruption_.token().stop_requested()) {
+  if (!are_there && !interruption_.token().stop_requested()) {
     (void)copy_parents(job, true);
   }
 }
@@ -335,11 +310,6 @@ int CpRun::run(const CpJobs& jobs) {
       terminal_.complain(cp_name, warning);
     } else if (!jobs.into_directory && is_backup_of_itself(job)) {
       back_up_itself(job);
-    } else if (is_relative_link_elsewhere(job)) {
-      copy_waiting();
-      failed_ = true;
-      terminal_.complain(cp_name, fmt::format("{}: can make relative symbolic links only in current directory",
-                                              quoted_if_needed(job.destination)));
     } else {
       copy_one(job);
     }

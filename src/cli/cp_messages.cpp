@@ -37,6 +37,12 @@ bool is_there_without_slash(std::string path) {
   return false;
 }
 
+// Names at the beginning of a message are quoted by GNU cp only if they hold unusual characters.
+std::string quoted_if_needed(const std::string& name) {
+  constexpr std::string_view plain = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_./+,:@%-";
+  return !name.empty() && name.find_first_not_of(plain) == std::string::npos ? name : ferry::quoted(name);
+}
+
 // A message of a problem whose wording depends on nothing but names and errno. {s}: source, {d}: destination.
 struct Wording {
   TreeProblem problem;
@@ -126,6 +132,8 @@ std::string describe_specially(const TreeError& error, LinkMode link_mode) {
       return with_reason(fmt::format("cannot create {} {}", is_fifo(error.source) ? "fifo" : "special file",
                                      ferry::quoted(error.destination)),
                          error.error);
+    case TreeProblem::relative_symlink_elsewhere:
+      return quoted_if_needed(error.destination) + ": can make relative symbolic links only in current directory";
     case TreeProblem::into_itself:
       return fmt::format("cannot copy a directory, {}, into itself, {}", ferry::quoted(error.operand.source),
                          ferry::quoted(error.operand.destination));
@@ -352,6 +360,7 @@ std::string_view to_string(TreeProblem problem) noexcept {
     case TreeProblem::dangling_symlink_destination: return "dangling_symlink_destination";
     case TreeProblem::symlink_leads_outside: return "symlink_leads_outside";
     case TreeProblem::backup_would_destroy_source: return "backup_would_destroy_source";
+    case TreeProblem::relative_symlink_elsewhere: return "relative_symlink_elsewhere";
     case TreeProblem::destination_exists: return "destination_exists";
     case TreeProblem::source_changed: return "source_changed";
     case TreeProblem::verify_failed: return "verify_failed";

@@ -51,6 +51,13 @@ TreeProblem problem_of(const Error& error) noexcept {
   return is_about_source(error) ? TreeProblem::cannot_read_source : TreeProblem::cannot_write_destination;
 }
 
+// Whether the directory's destination is the working directory, in which a relative source's name means the source.
+bool is_working_directory(const Directory& directory) {
+  struct statx here = {};
+  return sys::statx(AT_FDCWD, ".", 0, STATX_BASIC_STATS, here) == 0 &&
+         identity_of(here) == directory.destination_identity;
+}
+
 TreeName name_of(const CopyEntry& entry) { return {DirectoryRef(&entry.directory), entry.source, entry.destination}; }
 
 }  // namespace
@@ -190,6 +197,10 @@ void EntryCopier::make_link(const CopyEntry& entry) {
     return;
   }
   const std::string target = is_hard ? std::string() : entry.source_path();
+  if (!is_hard && !target.starts_with('/') && !is_working_directory(entry.directory)) {
+    refuse_relative_symlink(entry, source);
+    return;
+  }
   const bool is_made = make_at_name(
       entry, source, /*may_replace=*/options_.force, problem, is_hard ? "linkat" : "symlinkat", [&](const char* name) {
         if (is_hard) {
@@ -199,9 +210,25 @@ void EntryCopier::make_link(const CopyEntry& entry) {
         return sys::symlinkat(target.c_str(), entry.directory.destination_fd(), name);
       });
   if (is_made) {
+    if (!is_hard && options_.preserve.times && !options_.dry_run) {
+      // Of all attributes cp gives a link its source's times only.
+      source.stx_mode = S_IFLNK;
+      source.stx_rdev_major = source.stx_rdev_minor = 0;
+      preserve_by_path(entry, {}, source, {.times = true});
+    }
     ++(is_hard ? report_.hard_links : report_.symlinks);
     job_.event(is_hard ? TreeEventKind::hard_link_created : TreeEventKind::symlink_created, entry);
   }
+}
+
+// What is there already is looked at first: it may have to be left alone without a word.
+void EntryCopier::refuse_relative_symlink(const CopyEntry& entry, const struct statx& source) {
+  Existing existing;
+  if (!look(entry, existing) ||
+      (existing.is_present && check_existing(entry, source, /*replaces_entry=*/true, existing) != Verdict::proceed)) {
+    return;
+  }
+  fail(TreeProblem::relative_symlink_elsewhere, EINVAL, "symlinkat", entry);
 }
 
 // -------------------------------------------------------------------------------- symlinks and special files
@@ -227,7 +254,7 @@ bool EntryCopier::copy_symlink(const CopyEntry& entry) {
 
   const auto make = [&] {
     const bool is_made = make_at_name(
-        entry, source, /*may_replace=*/true, TreeProblem::cannot_create_symlink, "symlinkat",
+        entry, source, /*may_replace=*/options_.force, TreeProblem::cannot_create_symlink, "symlinkat",
         [&](const char* name) { return sys::symlinkat(target.data(), entry.directory.destination_fd(), name); });
     if (!is_made) {
       return false;
@@ -237,7 +264,7 @@ bool EntryCopier::copy_symlink(const CopyEntry& entry) {
         return sys::openat(entry.directory.source_fd(), entry.source, O_PATH | O_NOFOLLOW);
       })
                                                    : -1);
-      preserve_by_path(entry, {from.get(), true}, source);
+      preserve_by_path(entry, {from.get(), true}, source, options_.preserve);
     }
     ++report_.symlinks;
     job_.event(TreeEventKind::symlink_created, entry);
@@ -266,13 +293,13 @@ bool EntryCopier::copy_special(const CopyEntry& entry, FileType type, int retrie
   const dev_t device = makedev(source.stx_rdev_major, source.stx_rdev_minor);
   const auto make = [&] {
     const bool is_made = make_at_name(
-        entry, source, /*may_replace=*/true, TreeProblem::cannot_create_special_file, "mknodat",
+        entry, source, /*may_replace=*/false, TreeProblem::cannot_create_special_file, "mknodat",
         [&](const char* name) { return sys::mknodat(entry.directory.destination_fd(), name, mode, device); });
     if (!is_made) {
       return false;
     }
     if (options_.preserve.any() && !options_.dry_run) {
-      preserve_by_path(entry, {from.get(), true}, source);
+      preserve_by_path(entry, {from.get(), true}, source, options_.preserve);
     }
     ++report_.special_files;
     job_.event(TreeEventKind::special_created, entry);
@@ -284,7 +311,8 @@ bool EntryCopier::copy_special(const CopyEntry& entry, FileType type, int retrie
 
 // Metadata for what cannot be opened for reading. The new entry is reached by its name once, without following it, and
 // is taken for ours only if it is what we made and has that one name: somebody may have put another file there.
-void EntryCopier::preserve_by_path(const CopyEntry& entry, MetadataTarget from, const struct statx& source) {
+void EntryCopier::preserve_by_path(const CopyEntry& entry, MetadataTarget from, const struct statx& source,
+                                   MetadataSelection selection) {
   const UniqueFd to(job_.descriptors.open_within_budget(
       [&] { return sys::openat(entry.directory.destination_fd(), entry.destination, O_PATH | O_NOFOLLOW); }));
   struct statx made = {};
@@ -295,7 +323,6 @@ void EntryCopier::preserve_by_path(const CopyEntry& entry, MetadataTarget from, 
     fail(TreeProblem::cannot_preserve_times, result < 0 ? -result : ESTALE, "openat", entry);
     return;
   }
-  MetadataSelection selection = options_.preserve;
   if (from.fd < 0) {
     selection.xattrs = false;
     selection.acls = false;

@@ -66,6 +66,7 @@ class EntryCopier {
                     const std::function<bool()>& make);
   bool link_to(const CopyEntry& entry, const TreeName& existing);
   void make_link(const CopyEntry& entry);
+  void refuse_relative_symlink(const CopyEntry& entry, const struct statx& source);
 
   // Regular files.
   bool is_surely_kept(const CopyEntry& entry);
@@ -86,7 +87,8 @@ class EntryCopier {
 
   // Metadata.
   Result<MetadataState> created_state(const CopyEntry& entry, int out, std::uint32_t requested_mode);
-  void preserve_by_path(const CopyEntry& entry, MetadataTarget from, const struct statx& source);
+  void preserve_by_path(const CopyEntry& entry, MetadataTarget from, const struct statx& source,
+                        MetadataSelection selection);
   void preserve_parts(const CopyEntry& entry, MetadataTarget from, const struct statx& from_status, MetadataTarget to,
                       const MetadataState& state, const MetadataSelection& selection);
   [[nodiscard]] int keep_attributes(const CopyEntry& entry, const Existing& existing, int out, MetadataState& state);
@@ -99,6 +101,7 @@ class EntryCopier {
   [[nodiscard]] Sameness compare_with_source(const CopyEntry& entry, const struct statx& source, bool replaces_entry,
                                              const Existing& existing) const;
   bool back_up(const CopyEntry& entry, std::string& backup);
+  [[nodiscard]] bool makes_room_for(const struct statx& source) const noexcept;
   bool prepare_replacing(const CopyEntry& entry, bool removes, std::string& backup);
   // Makes what takes its name at once (a symlink, a device, a link) by `make(name)`, replacing what may be replaced.
   bool make_at_name(const CopyEntry& entry, const struct statx& source, bool may_replace, TreeProblem problem,

@@ -166,11 +166,14 @@ EntryCopier::Sameness EntryCopier::compare_with_source(const CopyEntry& entry, c
     }
     // A symlink over the very file it leads to would leave a symlink to itself and nothing else.
     struct statx target = {};
-    const bool destroys_target = S_ISLNK(source.stx_mode) && options_.backup == Backup::none &&
-                                 options_.link_mode == LinkMode::copy && !existing.is_symlink &&
+    const bool destroys_target = S_ISLNK(source.stx_mode) && options_.backup == Backup::none && !existing.is_symlink &&
                                  follow_source_link(entry, target) &&
                                  identity_of(target) == identity_of(existing.status);
-    return destroys_target ? Sameness::same : Sameness::different;
+    if (!destroys_target) {
+      return Sameness::different;
+    }
+    // For --link the two count as linked: so says cp, and does nothing.
+    return options_.link_mode == LinkMode::hard_link ? Sameness::already_linked : Sameness::same;
   }
   if (!same_inode) {
     if (!existing.is_symlink || existing.target_error != 0 || !(identity == identity_of(existing.target))) {
@@ -184,6 +187,13 @@ EntryCopier::Sameness EntryCopier::compare_with_source(const CopyEntry& entry, c
   }
   return options_.remove_destination && existing.status.stx_nlink > 1 && !is_same_entry(entry) ? Sameness::different
                                                                                                : Sameness::same;
+}
+
+// Whether what is there is taken away before anything is tried: where symlinks are not followed, anything but a regular
+// file takes the place of any file, be it as a copy or a link; --attributes-only takes away nothing.
+bool EntryCopier::makes_room_for(const struct statx& source) const noexcept {
+  return options_.remove_destination ||
+         (options_.dereference != Dereference::always && !S_ISREG(source.stx_mode) && !options_.attributes_only);
 }
 
 // Makes the backup, and tells of the removal of what is about to be replaced.
@@ -248,11 +258,11 @@ bool EntryCopier::make_at_name(const CopyEntry& entry, const struct statx& sourc
         verdict != Verdict::proceed) {
       return false;
     }
-    if (!may_replace && !options_.remove_destination && options_.backup == Backup::none) {
+    if (!may_replace && !makes_room_for(source) && options_.backup == Backup::none) {
       return fail(problem, EEXIST, operation, entry);
     }
     std::string backup;
-    if (!prepare_replacing(entry, options_.link_mode == LinkMode::copy || options_.remove_destination, backup)) {
+    if (!prepare_replacing(entry, options_.link_mode == LinkMode::copy || makes_room_for(source), backup)) {
       return false;
     }
     return options_.dry_run || replace_by_rename(entry, problem, operation, make);

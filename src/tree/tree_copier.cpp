@@ -210,7 +210,8 @@ void TreeCopier::State::copy_directory(unsigned worker, Directory& anchor, const
   root->destination_operand = anchor.destination_operand;
   root->destination_name = entry.destination;
   root->follow_source = job.options.dereference != Dereference::never;
-  root->follow_destination = job.options.keep_directory_symlink;
+  // A parent made for --parents is a part of the destination's path: followed like the rest of it.
+  root->follow_destination = job.options.keep_directory_symlink || !with_contents_;
   if (!open_source(*root, entry) || !open_destination(*root, entry)) {
     return;
   }
