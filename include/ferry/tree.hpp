@@ -54,7 +54,8 @@ enum class WalkAction : std::uint8_t {
 };
 
 struct WalkOptions {
-  unsigned jobs = 0;  ///< Threads at most, 1..256; 0: chosen by the machine. 1: calls come in order of discovery.
+  unsigned jobs =
+      0;  ///< Threads at most, 1..256; 0: two for each core, 16 at most. 1: calls come in order of discovery.
   bool one_file_system = false;  ///< Do not enter directories on other file systems than the root's.
   /// Called for directories that cannot be read (from any worker); the walk goes on. Without it the first such error
   /// ends the walk.
@@ -213,7 +214,7 @@ struct TreeOptions {
   /// Methods, sparse, reflink, chunk size, fsync (batched at the end of the job), inplace, verify, stop.
   /// on_progress is not used: see below.
   CopyOptions copy = {};
-  unsigned jobs = 0;  ///< Threads at most, 1..256; 0: chosen by the machine.
+  unsigned jobs = 0;  ///< Threads at most, 1..256; 0: two for each core, 16 at most.
   /// Descriptors this job may hold at most; 0: RLIMIT_NOFILE less what is open. EMFILE lowers it, never fails the job.
   unsigned descriptor_budget = 0;
   /// Called for each entry done / failed, serialized (never two at once), from any worker. Building the paths costs:
