@@ -83,10 +83,12 @@ class SourcesSeen {
   bool repeated(const CpJob& job, const TreeOptions& options, std::string& warning) {
     struct stat status = {};
     const int flags = options.dereference == Dereference::never ? AT_SYMLINK_NOFOLLOW : 0;
+    is_directory_ = false;
     if (fstatat(AT_FDCWD, job.source.c_str(), &status, flags) != 0) {
       return false;  // the copy will say what is wrong
     }
-    if (S_ISDIR(status.st_mode)) {
+    is_directory_ = S_ISDIR(status.st_mode);
+    if (is_directory_) {
       if (!options.recursive || directories_.emplace(status.st_dev, status.st_ino, job.destination).second) {
         return false;
       }
@@ -111,8 +113,11 @@ class SourcesSeen {
     warning = fmt::format("warning: source file {} specified more than once", ferry::quoted(job.source));
     return true;
   }
+  // Whether the source asked about last is a directory.
+  [[nodiscard]] bool is_directory() const noexcept { return is_directory_; }
 
  private:
+  bool is_directory_ = false;
   // The folder of the source before: most operands are from one place.
   std::optional<std::string> folder_;
   struct stat folder_status_ = {};
@@ -310,6 +315,11 @@ int CpRun::run(const CpJobs& jobs) {
       terminal_.complain(cp_name, warning);
     } else if (!jobs.into_directory && is_backup_of_itself(job)) {
       back_up_itself(job);
+    } else if (seen.is_directory()) {
+      // One at a time, in order: one operand may be where the others go to (cp -r a b c b).
+      copy_waiting();
+      copy_one(job);
+      copy_waiting();
     } else {
       copy_one(job);
     }
