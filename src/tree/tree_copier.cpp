@@ -14,7 +14,6 @@
 #include <cerrno>
 #include <chrono>
 #include <cstring>
-#include <deque>
 #include <span>
 #include <string>
 #include <unordered_set>
@@ -64,7 +63,9 @@ struct TreeCopier::State final : public JobHolder, public Traversal {
   [[nodiscard]] int open_existing_directory(const Directory& directory, const CopyEntry& entry);
   bool refuse_existing(const CopyEntry& entry, int error);
 
-  std::deque<EntryCopier> copiers_;  // one per worker
+  // The worker's own: made when it first needs one, since small jobs have work for one worker only.
+  EntryCopier& copier(unsigned worker);
+  std::vector<std::unique_ptr<EntryCopier>> copiers_;  // one per worker
   // The directory that a worker's last operand went into; the next one most likely goes there, too.
   struct DestinationParent {
     std::string path;
@@ -82,11 +83,19 @@ struct TreeCopier::State final : public JobHolder, public Traversal {
 };
 
 TreeCopier::State::State(TreeOptions options, unsigned workers)
-    : JobHolder(std::move(options), workers), Traversal(workers, job.descriptors), parents_(workers) {
-  for (unsigned worker = 0; worker < workers; ++worker) {
-    copiers_.emplace_back(job, EntryCopier::Hooks{[this](std::uint64_t units) { note_cost(units); },
-                                                  [this, worker](Directory& directory) { let_go(worker, directory); }});
+    : JobHolder(std::move(options), workers),
+      Traversal(workers, job.descriptors),
+      copiers_(workers),
+      parents_(workers) {}
+
+EntryCopier& TreeCopier::State::copier(unsigned worker) {
+  std::unique_ptr<EntryCopier>& own = copiers_[worker];
+  if (!own) {
+    own = std::make_unique<EntryCopier>(
+        job, EntryCopier::Hooks{[this](std::uint64_t units) { note_cost(units); },
+                                [this, worker](Directory& directory) { let_go(worker, directory); }});
   }
+  return *own;
 }
 
 // ------------------------------------------------------------------------------------------------- operands
@@ -148,7 +157,7 @@ void TreeCopier::State::copy_operand(unsigned worker, const TreeOperand& operand
   }
   std::string name;
   if (open_parent(worker, *anchor, whole, name)) {
-    copiers_[worker].copy({*anchor, source.c_str(), name.c_str(), true, &status}, type);
+    copier(worker).copy({*anchor, source.c_str(), name.c_str(), true, &status}, type);
   }
 }
 
@@ -219,7 +228,7 @@ void TreeCopier::State::copy_directory(unsigned worker, Directory& anchor, const
   job.created.add_root(root->destination_identity);
   const bool enter = with_contents_ && is_to_be_entered(*root, entry);
   job.descriptors.add(*root);  // pinned: the root stays open, all else is found from here
-  ++copiers_[worker].report().directories;
+  ++copier(worker).report().directories;
   if (enter) {
     start(worker, root);
   } else {
@@ -252,7 +261,7 @@ DirectoryRef TreeCopier::State::enter(unsigned worker, Directory& parent, std::s
     return {};
   }
   job.descriptors.add(*child);
-  ++copiers_[worker].report().directories;
+  ++copier(worker).report().directories;
   job.entries_done.fetch_add(1, std::memory_order_relaxed);
   note_cost(4);
   if (is_to_be_entered(*child, entry)) {
@@ -417,7 +426,7 @@ void TreeCopier::State::leave(unsigned /*worker*/, Directory& directory) {
 
 bool TreeCopier::State::visit(unsigned worker, Directory& directory, const DirectoryEntry& entry) {
   job.entries_found.fetch_add(1, std::memory_order_relaxed);
-  return copiers_[worker].copy({directory, entry.name, entry.name}, entry.type);
+  return copier(worker).copy({directory, entry.name, entry.name}, entry.type);
 }
 
 void TreeCopier::State::read_failed(Directory& directory, Error error) {
@@ -426,8 +435,11 @@ void TreeCopier::State::read_failed(Directory& directory, Error error) {
 
 TreeReport TreeCopier::State::report() const {
   TreeReport sum;
-  for (const EntryCopier& copier : copiers_) {
-    const TreeReport& part = copier.report();
+  for (const auto& copier : copiers_) {
+    if (!copier) {
+      continue;
+    }
+    const TreeReport& part = std::as_const(*copier).report();
     sum.data.merge(part.data);
     sum.regular_files += part.regular_files;
     sum.directories += part.directories;
