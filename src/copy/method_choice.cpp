@@ -61,14 +61,16 @@ MethodOrder choose_methods(const CopyFacts& facts) noexcept {
   add(CopyMethod::copy_file_range, both_regular(facts) && in_kernel && may_share(facts) && !facts.verify &&
                                        facts.kernel >= first_safe_copy_file_range &&
                                        known_good(CopyMethod::copy_file_range));
-  // Between two files splice saves one of the two copies of read_write (docs/PERFORMANCE.md).
-  const bool splices_files = both_regular(facts) && in_kernel && known_good(CopyMethod::splice);
+  // Between two files sendfile saves one of the two copies of read_write. It is a splice inside the kernel, and
+  // steadier than one of ours (docs/PERFORMANCE.md); splice is for pipes, and for who rules sendfile out.
+  const bool both_in_kernel = both_regular(facts) && in_kernel;
+  const bool sends_files = both_in_kernel && known_good(CopyMethod::sendfile);
+  const bool sends_to_socket = facts.source == FileKind::regular && in_kernel && facts.destination == FileKind::socket;
+  add(CopyMethod::sendfile, sends_files || sends_to_socket);
+  const bool splices_files =
+      both_in_kernel && known_good(CopyMethod::splice) && !facts.allowed.contains(CopyMethod::sendfile);
   const bool splices_pipe = any_pipe && !facts.verify && facts.sparse != SparseMode::always;
   add(CopyMethod::splice, splices_files || splices_pipe);
-  const bool only_way = !facts.allowed.contains(CopyMethod::read_write);  // between two files splice does it better
-  add(CopyMethod::sendfile, facts.source == FileKind::regular && in_kernel &&
-                                (facts.destination == FileKind::socket ||
-                                 (both_regular(facts) && only_way && known_good(CopyMethod::sendfile))));
   add(CopyMethod::read_write, true);
   return order;
 }

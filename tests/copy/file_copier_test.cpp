@@ -23,6 +23,13 @@ CopyOptions only(CopyMethod method) {
   return options;
 }
 
+// Between files splice is used only where sendfile is ruled out.
+CopyOptions without_sendfile() {
+  CopyOptions options;
+  options.methods.erase(CopyMethod::sendfile);
+  return options;
+}
+
 std::uint64_t moved_by(const CopyReport& report, CopyMethod method) {
   return report.bytes_by_method[static_cast<std::size_t>(method)];
 }
@@ -267,7 +274,7 @@ TEST_F(FileCopierTest, splice_whose_second_half_fails_loses_nothing) {
     engine::forget_refused();
     FaultPlan plan;
     plan.fail(Call::splice, EINVAL, {.first = first});
-    const auto report = copy(source_, to);
+    const auto report = copy(source_, to, without_sendfile());
     ASSERT_TRUE(report) << report.error().to_string();
     EXPECT_TRUE(read_file(to) == some_bytes(large));
     EXPECT_GT(moved_by(*report, CopyMethod::read_write), 0U);
@@ -281,7 +288,7 @@ TEST_F(FileCopierTest, without_pipes_there_is_no_splice_but_a_copy) {
   write_file(source_, some_bytes(large));
   FaultPlan plan;
   plan.fail(Call::set_pipe_size, EPERM);
-  const auto small_pipe = copy(source_, on_ext4.path("a"));
+  const auto small_pipe = copy(source_, on_ext4.path("a"), without_sendfile());
   ASSERT_TRUE(small_pipe);
   EXPECT_TRUE(read_file(on_ext4.path("a")) == some_bytes(large));
   EXPECT_GT(plan.injected(), 0U);
