@@ -48,7 +48,7 @@ sees "an attribute gone" setfattr -x user.key file
 sees "an attribute more" setfattr -n user.other -v value directory
 sees "an access list" setfacl -m u:1001:w directory
 sees "a link broken" sh -c 'cp -a file new && mv new file; touch -r "$0" .' "$SCRATCH/plain"
-sees "a link more" keeping_times sh -c 'rm device && ln sparse device'
+sees "a link more" keeping_times sh -c 'rm device && ln sparse device && touch -r "$0" .' "$SCRATCH/plain"
 sees "a symlink's target" sh -c 'touch -hr symlink ../when; ln -sfn sleeve symlink; touch -hr ../when symlink; touch -r "$0" .' "$SCRATCH/plain"
 sees "a device number" sh -c 'touch -r device ../when; rm device; mknod device c 1 5; touch -r ../when device; touch -r "$0" .' "$SCRATCH/plain"
 sees "a name missing" sh -c 'rm sparse; touch -r "$0" .' "$SCRATCH/plain"
