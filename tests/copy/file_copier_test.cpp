@@ -303,6 +303,7 @@ struct Failing {
   CopyMethod method;
 };
 
+// NOLINTNEXTLINE(readability-identifier-naming): GoogleTest looks for this name
 void PrintTo(const Failing& failing, std::ostream* out) { *out << failing.operation; }
 
 class FileCopierFailure : public FileCopierTest, public ::testing::WithParamInterface<Failing> {};
@@ -627,7 +628,7 @@ TEST_F(FileCopierHoles, sparse_never_writes_them) {
 
 TEST_F(FileCopierHoles, sparse_always_makes_them_of_aligned_zeros) {
   std::string content = some_bytes(1'000'000);
-  std::fill(content.begin() + 8192 + 1, content.begin() + 8 * 4096 + 10, '\0');
+  std::fill(content.begin() + 8192 + 1, content.begin() + 8L * 4096 + 10, '\0');
   content.append(100'000, '\0');
   write_file(source_, content);
   CopyOptions options;
