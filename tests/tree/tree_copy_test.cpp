@@ -141,6 +141,7 @@ TEST_F(CopyTree, deep_trees_need_few_descriptors) {
   UniqueFd directory(::open(path.c_str(), O_RDONLY | O_DIRECTORY));
   const std::string name(200, 'n');  // together far beyond PATH_MAX
   for (int i = 0; i < depth; ++i) {
+    ASSERT_TRUE(directory);
     ASSERT_EQ(::mkdirat(directory.get(), name.c_str(), 0755), 0);
     const UniqueFd file(::openat(directory.get(), "file", O_WRONLY | O_CREAT, 0644));
     ASSERT_EQ(::write(file.get(), name.data(), name.size()), static_cast<ssize_t>(name.size()));
