@@ -24,7 +24,7 @@ class CopyFileTest : public ::testing::Test {
     engine::forget_unnamed_files();
     write_file(source_, content_);
   }
-  std::uint64_t inode() const { return status_of(destination_).stx_ino; }
+  [[nodiscard]] std::uint64_t inode() const { return status_of(destination_).stx_ino; }
 
   Scratch scratch_{"/tmp"};  // ext4 here: extended attributes of users, and durable
   std::string source_ = scratch_.path("source");
