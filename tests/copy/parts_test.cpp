@@ -26,7 +26,6 @@ using sys::Call;
 using testing::FaultPlan;
 using testing::open_file;
 using testing::Scratch;
-using testing::write_file;
 
 TEST(KernelVersionTest, is_parsed_from_the_release) {
   EXPECT_EQ(parse_kernel_version("6.18.44-cloud"), (KernelVersion{6, 18}));
