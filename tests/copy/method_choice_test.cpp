@@ -36,6 +36,7 @@ struct Row {
   std::vector<CopyMethod> expected;
 };
 
+// NOLINTNEXTLINE(readability-identifier-naming): GoogleTest looks for this name
 void PrintTo(const Row& row, std::ostream* out) { *out << row.name; }
 
 template <typename Change>
