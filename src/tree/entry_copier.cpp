@@ -129,6 +129,7 @@ bool EntryCopier::copy_changed(const CopyEntry& entry, int retries) {
 void EntryCopier::link_or_make(const CopyEntry& entry, InodeIdentity inode, std::uint32_t links,
                                const std::function<bool()>& make) {
   TreeName existing;
+  hooks_.share(entry.directory);
   Traversal::hold(entry.directory);  // before the claim: a deferred name may be linked, and let go of, at once
   const HardLinks::Claim claim = job_.hard_links.claim(inode, links, name_of(entry), existing);
   if (claim == HardLinks::Claim::deferred) {
@@ -288,7 +289,7 @@ bool EntryCopier::copy_special(const CopyEntry& entry, FileType type, int retrie
   }
   const mode_t permissions = options_.default_mode ? 0666 : source.stx_mode & 0777U;
   // For its owner alone until it has him; then the mode follows.
-  const bool restricts = options_.preserve.owner && options_.preserve.mode;
+  const bool restricts = job_.owner_may_change(source);
   const mode_t mode = (source.stx_mode & S_IFMT) | (restricts ? permissions & 0700U : permissions);
   const dev_t device = makedev(source.stx_rdev_major, source.stx_rdev_minor);
   const auto make = [&] {
@@ -466,11 +467,21 @@ EntryCopier::Outcome EntryCopier::place_new(const CopyEntry& entry, Source& sour
                                             const Existing& existing, std::string_view backup) {
   const int dirfd = entry.directory.destination_fd();
   const bool keeps = placement == Placement::replace_keep_attributes;
-  const std::uint32_t mode = keeps ? existing.status.stx_mode & 0777U : new_file_mode(source.status);
-  Result<StagedFile> staged = StagedFile::create(dirfd, entry.destination, mode);
+  // A large file would be a large leftover.
+  const bool is_unshared = placement == Placement::create && !entry.directory.staged_name.empty() &&
+                           source.status.stx_size <= small_file_bytes;
+  std::uint32_t mode = keeps ? existing.status.stx_mode & 0777U : new_file_mode(source.status);
+  if (is_unshared && job_.owner_may_change(source.status)) {
+    mode &= 0700U;  // it can be opened from now on: by its owner alone until it has him
+  }
+  const auto create = is_unshared ? StagedFile::create_unshared : StagedFile::create;
+  Result<StagedFile> staged = create(dirfd, entry.destination, mode);
   for (unsigned attempt = 0; !staged && is_out_of_descriptors(staged.error()) && job_.descriptors.make_room(attempt);
        ++attempt) {
-    staged = StagedFile::create(dirfd, entry.destination, mode);
+    staged = create(dirfd, entry.destination, mode);
+  }
+  if (is_unshared && !staged && staged.error().errno_value() == EEXIST) {
+    return Outcome::again;
   }
   if (!staged) {
     const int error = staged.error().errno_value();

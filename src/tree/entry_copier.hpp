@@ -15,6 +15,7 @@ class EntryCopier {
   struct Hooks {
     std::function<void(std::uint64_t)> note_cost;  // how much work an entry was, in small files
     std::function<void(Directory&)> let_go;        // an entry that another worker left to this one is done
+    std::function<void(Directory&)> share;         // others get to know what is in the directory
   };
   EntryCopier(CopyJob& job, Hooks hooks);
 

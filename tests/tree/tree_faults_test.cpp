@@ -187,7 +187,8 @@ INSTANTIATE_TEST_SUITE_P(
         Fault{Call::mkdirat, {EIO, ENOSPC, EACCES, EMLINK}}, Fault{Call::symlinkat, {EIO, ENOSPC}},
         Fault{Call::readlinkat, {EIO, EACCES}}, Fault{Call::mknodat, {EIO, ENOSPC, EPERM}},
         Fault{Call::utimensat, {EIO, EPERM}}, Fault{Call::fchmod, {EIO, EPERM}}, Fault{Call::listxattr, {EIO, ENOMEM}},
-        Fault{Call::getxattr, {EIO, ENOMEM}}, Fault{Call::setxattr, {ENOSPC, EIO, EDQUOT}}, Fault{Call::close, {EIO}}),
+        Fault{Call::getxattr, {EIO, ENOMEM}}, Fault{Call::setxattr, {ENOSPC, EIO, EDQUOT}}, Fault{Call::close, {EIO}},
+        Fault{Call::flock, {ENOLCK, EWOULDBLOCK}}),
     fault_name);
 
 TEST(TreeFaults, interrupted_calls_are_made_again) {
