@@ -188,7 +188,7 @@ INSTANTIATE_TEST_SUITE_P(
         Fault{Call::readlinkat, {EIO, EACCES}}, Fault{Call::mknodat, {EIO, ENOSPC, EPERM}},
         Fault{Call::utimensat, {EIO, EPERM}}, Fault{Call::fchmod, {EIO, EPERM}}, Fault{Call::listxattr, {EIO, ENOMEM}},
         Fault{Call::getxattr, {EIO, ENOMEM}}, Fault{Call::setxattr, {ENOSPC, EIO, EDQUOT}}, Fault{Call::close, {EIO}},
-        Fault{Call::flock, {ENOLCK, EWOULDBLOCK}}),
+        Fault{Call::flock, {ENOLCK, EOPNOTSUPP}}),
     fault_name);
 
 TEST(TreeFaults, interrupted_calls_are_made_again) {
