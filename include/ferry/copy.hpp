@@ -217,6 +217,27 @@ class FileCopier {
 /// Files of at most this many bytes are copied by one read and one write (measured: docs/PERFORMANCE.md).
 inline constexpr std::size_t small_file_bytes = std::size_t{256} << 10U;
 
+/// Files of at most this many bytes can be overwritten safely (overwrite_page()): they fit into one page of every
+/// machine's page cache.
+inline constexpr std::size_t overwrite_page_bytes = 4096;
+
+/// Writes the content of the regular file `in` into the regular file `out` (open for reading and writing) by a single
+/// write(2) within one page: whatever happens, a kill included, `out` holds its old or its new content in full. Should
+/// the write fail or fall short, the old content is put back. Five system calls, where replacing a file takes a new
+/// inode and a rename. Readers that have the file open see the new content; a power cut leaves what the device makes of
+/// one block. The positions of both descriptors are not used.
+///
+/// Empty, and nothing done, if that cannot be promised: `in` holds more than overwrite_page_bytes, is shorter than
+/// `out` (it would have to be trimmed by a second call) or is changing; the file system of `out` is none of those whose
+/// writes are known to be so (tmpfs, ext4, XFS, Btrfs, F2FS, overlayfs); or the options ask for what one write does not
+/// give (fsync, verify, reflink always, sparse always, methods without read_write).
+///
+/// The path in errors is empty: Error::operation says which side failed ("pread": source; "pwrite": destination).
+/// Thread-safe.
+[[nodiscard]] Result<std::optional<CopyReport>> overwrite_page(int in, const struct ::statx& in_status, int out,
+                                                               const struct ::statx& out_status,
+                                                               const CopyOptions& options);
+
 /// A new regular file that gets its name only when it is complete. The file is unnamed (O_TMPFILE) where the file
 /// system can, else has a temporary name ".ferry-*.tmp" in the same directory; destroyed without commit() it is
 /// gone. Not thread-safe.

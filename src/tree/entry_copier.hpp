@@ -78,6 +78,10 @@ class EntryCopier {
                     std::string_view backup);
   Outcome write_in_place(const CopyEntry& entry, Source& source, const Existing& existing);
   std::optional<bool> write_quickly(const CopyEntry& entry, Source& source);
+  std::optional<bool> overwrite_quickly(const CopyEntry& entry, Source& source);
+  [[nodiscard]] bool may_write_unseen(const CopyEntry& entry) const;
+  bool finish_open(const CopyEntry& entry, Source& source, UniqueFd out, const struct statx& status,
+                   const CopyReport& report);
   bool write_open(const CopyEntry& entry, Source& source, UniqueFd out, const struct statx& status);
   [[nodiscard]] int open_existing(const CopyEntry& entry, const Existing& existing);
   bool fill(const CopyEntry& entry, Source& source, int out, std::uint64_t out_old_size, std::uint64_t out_device,
