@@ -330,7 +330,8 @@ bool TreeCopier::State::open_destination(Directory& directory, const CopyEntry& 
     fd = make_and_open_directory(directory, entry);
     directory.destination_is_new = fd >= 0;
     if (fd == -EEXIST) {
-      fd = open_existing_directory(directory, entry);
+      const int made_meanwhile = open_existing_directory(directory, entry);
+      fd = made_meanwhile == -ENOENT ? -EEXIST : made_meanwhile;  // a symlink that leads nowhere has the name
     }
   }
   if (job.options.dry_run && (fd == -ENOENT || is_surely_new)) {
