@@ -96,7 +96,6 @@ struct CopyJob {
   std::atomic<std::uint64_t> bytes_found = 0;
   std::atomic<std::uint64_t> entries_done = 0;
   std::atomic<std::uint64_t> entries_found = 0;
-  std::atomic<bool> walk_complete = false;
 
   [[nodiscard]] bool stopped() const noexcept { return options.copy.stop.stop_requested(); }
 

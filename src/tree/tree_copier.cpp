@@ -574,7 +574,7 @@ TreeProgress TreeCopier::progress() const noexcept {
           .entries_done = job.entries_done,
           .bytes_found = job.bytes_found,
           .entries_found = job.entries_found,
-          .walk_complete = job.walk_complete};
+          .walk_complete = false};
 }
 
 Result<TreeReport> copy_tree(const std::filesystem::path& source, const std::filesystem::path& destination,
