@@ -339,12 +339,11 @@ void EntryCopier::preserve_by_path(const CopyEntry& entry, MetadataTarget from, 
 
 int EntryCopier::open_source(const CopyEntry& entry, bool follow) const {
   const int flags = O_RDONLY | (follow ? 0 : O_NOFOLLOW);
-  // O_NONBLOCK: if somebody put a fifo here, opening it must not hang. It says EWOULDBLOCK where a lease is held
-  // (fcntl(2), F_SETLEASE); then the plain open waits for its holder.
-  const int nonblocking = options_.copy_contents || !options_.recursive ? 0 : O_NONBLOCK;
+  // O_NONBLOCK: opening a fifo must not hang; should it be copied, its writer is waited for when reading. It says
+  // EWOULDBLOCK where a lease is held (fcntl(2), F_SETLEASE); then the plain open waits for its holder.
   return job_.descriptors.open_within_budget([&] {
-    const int fd = sys::openat(entry.directory.source_fd(), entry.source, flags | nonblocking);
-    return fd == -EWOULDBLOCK && nonblocking != 0 ? sys::openat(entry.directory.source_fd(), entry.source, flags) : fd;
+    const int fd = sys::openat(entry.directory.source_fd(), entry.source, flags | O_NONBLOCK);
+    return fd == -EWOULDBLOCK ? sys::openat(entry.directory.source_fd(), entry.source, flags) : fd;
   });
 }
 
