@@ -3,6 +3,7 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <csignal>
 #include <cstdio>
@@ -277,10 +278,12 @@ int measure(const Arguments& arguments, const CLI::App& tree) {
   if (const auto written = write_report(*report, arguments); !written) {
     return fail_with(written.error());
   }
-  if (report->result.interrupted) {
+  if (report->interrupted) {
     return 130;
   }
-  return report->result.contenders.front().failure.empty() ? 0 : 1;
+  const bool ferry_failed = std::ranges::any_of(
+      report->groups, [](const Group& group) { return !group.result.contenders.front().failure.empty(); });
+  return ferry_failed ? 1 : 0;
 }
 
 }  // namespace

@@ -5,12 +5,20 @@
 #include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "bench/outcome.hpp"
 
 namespace ferry::bench {
+
+/// Traffic between the last-level cache and memory, as far as this machine counts it.
+struct CacheTraffic {
+  std::optional<std::uint64_t> loads;   ///< Reads that reached the last-level cache.
+  std::optional<std::uint64_t> stores;  ///< Writes that reached it.
+  std::optional<std::uint64_t> misses;  ///< Of both, those that went on to memory: a cache line each.
+};
 
 /// What one run cost.
 struct Cost {
@@ -19,9 +27,12 @@ struct Cost {
   std::chrono::nanoseconds system{0};
   /// Largest resident set of any single process of the run.
   std::uint64_t max_rss_bytes = 0;
+  /// Largest resident memory of all processes of the run together, sampled; empty where it is not known.
+  std::optional<std::uint64_t> tree_rss_bytes = {};
   std::uint64_t device_bytes_written = 0;
   std::uint64_t voluntary_switches = 0;
   std::uint64_t involuntary_switches = 0;
+  CacheTraffic cache = {};
 
   /// Adds a later step of the same run: times and counts add up, of the memory the larger counts.
   Cost& operator+=(const Cost& step);

@@ -41,14 +41,15 @@ std::string progress_line(const Job& job, const Turn& turn, const Contender& con
 
 JobResult run_job(const Job& job, const std::function<void(std::string_view)>& tell,
                   const std::atomic<bool>& interrupted) {
-  JobResult result{.name = job.name, .contenders = {}, .missing = job.missing, .interrupted = false};
+  JobResult result{.contenders = {}, .missing = job.missing, .interrupted = false};
   for (const Contender& contender : job.contenders) {
     assert(contender.run && contender.check);
     result.contenders.push_back({.name = contender.name,
                                  .version = contender.version,
                                  .command = contender.command,
                                  .runs = {},
-                                 .failure = {}});
+                                 .failure = {},
+                                 .counts = {}});
   }
   for (unsigned round = 0; round < job.warm_ups + job.rounds; ++round) {
     for (std::size_t i = 0; i < job.contenders.size(); ++i) {

@@ -48,16 +48,22 @@ struct Job {
   unsigned rounds = 5;
 };
 
+/// Something counted rather than timed, per unit of work: {"openat", 4.0}.
+struct Count {
+  std::string name;
+  double per_unit = 0;
+};
+
 struct ContenderResult {
   std::string name;
   std::string version;
   std::string command;
-  std::vector<Cost> runs;  ///< Of the counted rounds, in order; empty if it failed.
-  std::string failure;     ///< Empty if none.
+  std::vector<Cost> runs;     ///< Of the counted rounds, in order; empty if it failed.
+  std::string failure;        ///< Empty if none.
+  std::vector<Count> counts;  ///< The largest first; empty if nothing was counted.
 };
 
 struct JobResult {
-  std::string name;
   std::vector<ContenderResult> contenders;
   std::vector<MissingContender> missing;
   bool interrupted = false;  ///< Fewer rounds than asked for.

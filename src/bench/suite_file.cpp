@@ -172,19 +172,17 @@ Outcome<Report> run_file(const FileSuite& suite, const SuiteOptions& options, co
   if (const auto armed = file.arm(); !armed) {
     return std::unexpected(armed.error());
   }
-  Report report{.suite = "file",
-                .command = options.command_line,
-                .machine = this_machine(),
-                .facts = {},
-                .result = {},
-                .units_per_run = static_cast<double>(suite.size_bytes) / (1U << 20U),
-                .unit = "MiB"};
+  Report report{.suite = "file", .command = options.command_line, .machine = this_machine(), .facts = {}, .groups = {}};
   report.facts = {{"source", describe_place(options.from) + ", pseudo-random bytes"},
                   {"target", describe_place(options.to) + ", a fresh name for every run"},
                   cache_fact(options),
                   {"times", fmt::format("whole processes; {} rounds after {} to warm up; {}", options.rounds,
                                         options.warm_ups, suite.durable ? "made durable" : "not made durable")}};
-  report.result = run_job(file.job(), session.tell, session.interrupted);
+  report.groups.push_back({.name = file.job().name,
+                           .result = run_job(file.job(), session.tell, session.interrupted),
+                           .units_per_run = static_cast<double>(suite.size_bytes) / (1U << 20U),
+                           .unit = "MiB"});
+  report.interrupted = report.groups.back().result.interrupted;
   return report;
 }
 

@@ -128,21 +128,19 @@ Outcome<Report> run_loop(const LoopSuite& suite, const SuiteOptions& options, co
     };
   }
 
-  Report report{.suite = "tree",
-                .command = options.command_line,
-                .machine = this_machine(),
-                .facts = {},
-                .result = {},
-                .units_per_run = static_cast<double>(suite.copies),
-                .unit = "copies",
-                .time_per_unit = true};
+  Report report{.suite = "tree", .command = options.command_line, .machine = this_machine(), .facts = {}, .groups = {}};
   report.facts = {{"source", fmt::format("{}, {} directories, {} files, {} bytes", describe_place(source),
                                          expected->directories, expected->regular_files, expected->bytes)},
                   {"target", describe_place(options.to)},
                   {"times", fmt::format("per copy; {} rounds of {} copies, after {} to warm up; start-up of processes "
                                         "not included",
                                         options.rounds, suite.copies, options.warm_ups)}};
-  report.result = run_job(job, session.tell, session.interrupted);
+  report.groups.push_back({.name = job.name,
+                           .result = run_job(job, session.tell, session.interrupted),
+                           .units_per_run = static_cast<double>(suite.copies),
+                           .unit = "copies",
+                           .time_per_unit = true});
+  report.interrupted = report.groups.back().result.interrupted;
   return report;
 }
 

@@ -192,13 +192,7 @@ Outcome<Report> run_tree(const TreeSuite& suite, const SuiteOptions& options, co
   if (!content) {
     return std::unexpected(content.error());
   }
-  Report report{.suite = "tree",
-                .command = options.command_line,
-                .machine = this_machine(),
-                .facts = {},
-                .result = {},
-                .units_per_run = static_cast<double>(content->entries),
-                .unit = "entries"};
+  Report report{.suite = "tree", .command = options.command_line, .machine = this_machine(), .facts = {}, .groups = {}};
   report.facts = {{"source", fmt::format("{}, {} directories, {} files, {} entries, {}", describe_place(*source),
                                          content->directories, content->regular_files, content->entries,
                                          format_size(content->bytes))},
@@ -206,7 +200,11 @@ Outcome<Report> run_tree(const TreeSuite& suite, const SuiteOptions& options, co
                   cache_fact(options),
                   {"times", fmt::format("whole processes; {} rounds after {} to warm up; not made durable",
                                         options.rounds, options.warm_ups)}};
-  report.result = run_job(tree.job(), session.tell, session.interrupted);
+  report.groups.push_back({.name = suite.title,
+                           .result = run_job(tree.job(), session.tell, session.interrupted),
+                           .units_per_run = static_cast<double>(content->entries),
+                           .unit = "entries"});
+  report.interrupted = report.groups.back().result.interrupted;
   return report;
 }
 

@@ -30,7 +30,7 @@ class BenchCommandTest : public ScratchTest {
   }
 
   static nlohmann::json contender(const nlohmann::json& report, const std::string& name) {
-    for (const auto& candidate : report.at("contenders")) {
+    for (const auto& candidate : report.at("groups").at(0).at("contenders")) {
       if (candidate.at("name") == name) {
         return candidate;
       }
@@ -47,7 +47,7 @@ TEST_F(BenchCommandTest, tree_in_a_loop_measures_ferry_and_the_standard_library)
     EXPECT_EQ(found.at("status"), "ok") << found.dump();
     EXPECT_EQ(found.at("runs").size(), 2U);
   }
-  EXPECT_EQ(report.at("units_per_run"), 50);
+  EXPECT_EQ(report.at("groups").at(0).at("units_per_run"), 50);
 }
 
 TEST_F(BenchCommandTest, a_rival_that_copies_wrongly_is_failed_and_not_timed) {
