@@ -23,14 +23,6 @@ Outcome<Cost> take_steps(const Contender& contender, const Turn& turn) {
   return cost;
 }
 
-Outcome<Cost> take_turn(const Contender& contender, const Turn& turn) {
-  auto cost = take_steps(contender, turn);
-  if (contender.clean_up) {
-    contender.clean_up(turn);
-  }
-  return cost;
-}
-
 std::string progress_line(const Job& job, const Turn& turn, const Contender& contender) {
   return turn.warm_up
              ? fmt::format("{}: warm-up: {}", job.name, contender.name)
@@ -38,6 +30,14 @@ std::string progress_line(const Job& job, const Turn& turn, const Contender& con
 }
 
 }  // namespace
+
+Outcome<Cost> take_turn(const Contender& contender, const Turn& turn) {
+  auto cost = take_steps(contender, turn);
+  if (contender.clean_up) {
+    contender.clean_up(turn);
+  }
+  return cost;
+}
 
 JobResult run_job(const Job& job, const std::function<void(std::string_view)>& tell,
                   const std::atomic<bool>& interrupted) {
@@ -59,7 +59,9 @@ JobResult run_job(const Job& job, const std::function<void(std::string_view)>& t
       }
       const Turn turn{.round = round,
                       .warm_up = round < job.warm_ups,
-                      .target = job.target_directory / fmt::format("round{}-{}", round, i)};
+                      .target = job.target_directory / fmt::format("round{}-{}", round, i),
+                      .repetitions = job.repetitions,
+                      .control = {.stop = &interrupted}};
       tell(progress_line(job, turn, job.contenders[i]));
       auto cost = take_turn(job.contenders[i], turn);
       if (interrupted) {

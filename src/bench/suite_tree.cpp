@@ -1,4 +1,5 @@
-// The loop suite: what one call of a copy function costs when the tree is small and everything is cached.
+// The tree suite: what one call of a copy function costs when the tree is small and everything is cached.
+#include <algorithm>
 #include <filesystem>
 #include <memory>
 #include <system_error>
@@ -20,23 +21,24 @@ namespace fs = std::filesystem;
 /// One copy to `target`, through some API.
 using CopyOnce = std::function<Outcome<void>(const fs::path& target)>;
 
-Contender in_process(std::string name, std::string version, std::string command, std::uint64_t copies,
-                     const CopyOnce& copy) {
-  const auto loop = [copies, copy](const Turn& turn) {
-    return run_in_child([&]() -> Outcome<void> {
-      for (std::uint64_t i = 0; i < copies; ++i) {
-        if (auto done = copy(turn.target); !done) {
-          return done;
-        }
-      }
-      return {};
-    });
+Contender in_process(std::string name, std::string version, std::string command, const CopyOnce& copy) {
+  const auto loop = [copy](const Turn& turn) {
+    return run_in_child(
+        [&]() -> Outcome<void> {
+          for (std::uint64_t i = 0; i < turn.repetitions; ++i) {
+            if (auto done = copy(turn.target); !done) {
+              return done;
+            }
+          }
+          return {};
+        },
+        turn.control);
   };
   return {
       .name = std::move(name), .version = std::move(version), .command = std::move(command), .run = loop, .check = {}};
 }
 
-Contender ferry_contender(const fs::path& source, std::uint64_t copies, bool inplace) {
+Contender ferry_contender(const fs::path& source, bool inplace) {
   ferry::TreeOptions options;
   options.copy.inplace = inplace;
   const CopyOnce copy = [source, options](const fs::path& target) -> Outcome<void> {
@@ -44,104 +46,157 @@ Contender ferry_contender(const fs::path& source, std::uint64_t copies, bool inp
     return report ? Outcome<void>{} : Outcome<void>(std::unexpected(report.error().to_string()));
   };
   return in_process(inplace ? "ferry::copy_tree in place" : "ferry::copy_tree default (atomic)", ferry_version(),
-                    fmt::format("ferry::copy_tree(source, target, {{.copy = {{.inplace = {}}}}})", inplace), copies,
-                    copy);
+                    fmt::format("ferry::copy_tree(source, target, {{.copy = {{.inplace = {}}}}})", inplace), copy);
 }
 
-Contender standard_contender(const fs::path& source, std::uint64_t copies) {
+Contender standard_contender(const fs::path& source) {
   const CopyOnce copy = [source](const fs::path& target) -> Outcome<void> {
     std::error_code error;
     fs::copy(source, target, fs::copy_options::recursive | fs::copy_options::overwrite_existing, error);
     return error ? Outcome<void>(std::unexpected(error.message())) : Outcome<void>{};
   };
   return in_process("std::filesystem::copy", standard_library_version(),
-                    "std::filesystem::copy(source, target, recursive | overwrite_existing)", copies, copy);
+                    "std::filesystem::copy(source, target, recursive | overwrite_existing)", copy);
 }
 
-Outcome<Contender> script_contender(const std::string& name, const FoundPeer& found, const fs::path& source,
-                                    std::uint64_t copies) {
-  auto started = ScriptPeer::start(found.program, source, copies);
-  if (!started) {
-    return std::unexpected(started.error());
-  }
-  const auto peer = std::make_shared<ScriptPeer>(std::move(*started));
-  return Contender{.name = name + " cpSync",
-                   .version = name + ' ' + found.version,
-                   .command = "fs.cpSync(source, target, {recursive: true, force: true})",
-                   .run = [peer](const Turn& turn) { return peer->run(turn.target); },
-                   .check = {}};
-}
-
-void add_script_peer(Job& job, const Peer& peer, const SuiteOptions& options, const fs::path& source,
-                     std::uint64_t copies) {
-  if (!takes_part(options, peer, true)) {
+void add_script_peer(Job& job, const Peer& peer, const SuiteOptions& options, const fs::path& source) {
+  if (!takes_part(options, peer)) {
     return;
   }
-  const std::string name(peer.name);
+  const std::string name = std::string(peer.name) + " cpSync";
   const auto found = find_peer(peer);
   if (!found) {
-    job.missing.push_back({name + " cpSync", std::string(peer.package)});
+    job.missing.push_back({name, std::string(peer.package)});
     return;
   }
-  if (auto contender = script_contender(name, *found, source, copies)) {
-    job.contenders.push_back(std::move(*contender));
+  auto started = ScriptPeer::start(found->program, ScriptWork::copy, source);
+  if (!started) {
+    job.missing.push_back({name, started.error()});
+    return;
   }
+  const auto script = std::make_shared<ScriptPeer>(std::move(*started));
+  job.contenders.push_back({.name = name,
+                            .version = version_of(peer, *found),
+                            .command = "fs.cpSync(source, target, {recursive: true, force: true})",
+                            .run = [script](const Turn& turn) { return script->run(turn); },
+                            .check = {}});
 }
 
-}  // namespace
+// A process for each copy. -T: onto the target, not into it.
+void add_cp(Job& job, const SuiteOptions& options, const fs::path& source) {
+  if (!takes_part(options, cp_peer)) {
+    return;
+  }
+  const auto found = find_peer(cp_peer);
+  if (!found) {
+    job.missing.push_back({"cp", std::string(cp_peer.package)});
+    return;
+  }
+  const auto command = [program = found->program, source](const fs::path& target) {
+    return Command{.program = program, .words = {"cp", "-rT", source, target}};
+  };
+  const auto loop = [command](const Turn& turn) -> Outcome<Cost> {
+    Cost total;
+    for (std::uint64_t i = 0; i < turn.repetitions; ++i) {
+      const auto cost = run_command(command(turn.target), turn.control);
+      if (!cost) {
+        return cost;
+      }
+      total += *cost;
+    }
+    return total;
+  };
+  job.contenders.push_back({.name = "cp -rT (a process each time)",
+                            .version = found->version,
+                            .command = command(job.target_directory / "copy").to_string(),
+                            .run = loop,
+                            .check = {}});
+}
 
-Outcome<Report> run_loop(const LoopSuite& suite, const SuiteOptions& options, const Session& session) {
+Outcome<Group> measure(const std::string& name, const TreeSuite& suite, const SuiteOptions& options,
+                       const Session& session) {
   const auto from = ScratchDirectory::create(options.from);
   const auto to = from ? ScratchDirectory::create(options.to) : std::unexpected(from.error());
   if (!to) {
     return std::unexpected(to.error());
   }
-  const fs::path source = suite.source.value_or(from->path() / "source");
-  if (!suite.source) {
-    if (const auto made = make_small_tree(source); !made) {
-      return std::unexpected(made.error());
-    }
-  }
-  const auto expected = fingerprint_of(source, Fidelity::content);
+  const auto source = small_or_given_tree(suite.source, from->path());
+  const auto expected = source ? fingerprint_of(*source, Fidelity::content) : std::unexpected(source.error());
   if (!expected) {
     return std::unexpected(expected.error());
   }
 
-  Job job{.name = fmt::format("tree: {} copies in a loop over an existing copy", suite.copies),
+  Job job{.name = name,
           .contenders = {},
           .missing = {},
           .target_directory = to->path(),
           .warm_ups = options.warm_ups,
-          .rounds = options.rounds};
-  job.contenders.push_back(ferry_contender(source, suite.copies, true));
-  job.contenders.push_back(ferry_contender(source, suite.copies, false));
-  if (takes_part(options, {"std", ""}, true)) {
-    job.contenders.push_back(standard_contender(source, suite.copies));
+          .rounds = options.rounds,
+          .repetitions = suite.copies};
+  job.contenders.push_back(ferry_contender(*source, true));
+  job.contenders.push_back(ferry_contender(*source, false));
+  if (takes_part(options, {"std", ""})) {
+    job.contenders.push_back(standard_contender(*source));
   }
-  add_script_peer(job, node_peer, options, source, suite.copies);
-  add_script_peer(job, bun_peer, options, source, suite.copies);
+  add_script_peer(job, node_peer, options, *source);
+  add_script_peer(job, bun_peer, options, *source);
+  add_cp(job, options, *source);
   for (Contender& contender : job.contenders) {
     // The target holds other bytes under the same names: a contender that does nothing is found out.
-    contender.set_up = [source](const Turn& turn) { return make_stale_copy(source, turn.target); };
-    contender.check = [source, expected = *expected](const Turn& turn) {
-      return check_copy(source, expected, turn.target, Fidelity::content);
+    contender.set_up = [source](const Turn& turn) { return make_stale_copy(*source, turn.target); };
+    contender.check = [source, expected](const Turn& turn) {
+      return check_copy(*source, *expected, turn.target, Fidelity::content);
     };
   }
 
-  Report report{.suite = "tree", .command = options.command_line, .machine = this_machine(), .facts = {}, .groups = {}};
-  report.facts = {{"source", fmt::format("{}, {} directories, {} files, {} bytes", describe_place(source),
-                                         expected->directories, expected->regular_files, expected->bytes)},
-                  {"target", describe_place(options.to)},
-                  {"times", fmt::format("per copy; {} rounds of {} copies, after {} to warm up; start-up of processes "
-                                        "not included",
-                                        options.rounds, suite.copies, options.warm_ups)}};
-  report.groups.push_back({.name = job.name,
-                           .result = run_job(job, session.tell, session.interrupted),
-                           .units_per_run = static_cast<double>(suite.copies),
-                           .unit = "copies",
-                           .time_per_unit = true});
-  report.interrupted = report.groups.back().result.interrupted;
-  return report;
+  Group group{.name = name,
+              .facts = {{"source", fmt::format("{}, {} directories, {} files, {} bytes", describe_place(*source),
+                                               expected->directories, expected->regular_files, expected->bytes)},
+                        {"target", describe_place(options.to)},
+                        {"times", fmt::format("per copy; {}, of {} copies each; start-up of processes not included, "
+                                              "but of cp",
+                                              describe_rounds(options), suite.copies)}},
+              .units_per_run = static_cast<double>(suite.copies),
+              .unit = "copies",
+              .time_per_unit = true};
+  group.result = run_job(job, session.tell, session.interrupted);
+  if (suite.count_system_calls) {
+    group.counted = "system calls per copy";
+    add_system_calls(group, job, std::min<std::uint64_t>(suite.copies, 20), session);
+  }
+  return group;
+}
+
+}  // namespace
+
+Plan plan_tree(const TreeSuite& suite, const SuiteOptions& options) {
+  const std::string name = fmt::format("tree: {} copies in a loop over an existing copy", suite.copies);
+  const auto can_run = [=]() -> Outcome<void> {
+    if (!suite.source) {
+      return {};
+    }
+    if (auto outside = require_outside(options.to, *suite.source); !outside) {
+      return outside;
+    }
+    const auto size = size_of_tree(*suite.source);
+    return size ? require_space(options.to, *size) : std::unexpected(size.error());
+  };
+  return {.report = begin_report("tree", options),
+          .groups = {{.name = name, .can_run = can_run, .measure = [=](const Session& session) {
+                        return measure(name, suite, options, session);
+                      }}}};
+}
+
+int copy_repeatedly(std::uint64_t copies, const fs::path& source, const fs::path& target) {
+  ferry::TreeOptions options;
+  options.copy.inplace = true;
+  options.jobs = 1;
+  for (std::uint64_t i = 0; i < copies; ++i) {
+    if (!ferry::copy_tree(source, target, options)) {
+      return 1;
+    }
+  }
+  return 0;
 }
 
 }  // namespace ferry::bench
