@@ -4,16 +4,18 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <csignal>
 #include <cstdio>
-#include <fstream>
+#include <ctime>
 #include <string>
 
 #include <fmt/format.h>
 #include <CLI/CLI.hpp>
 #include <ferry/base.hpp>
 
+#include "bench/output.hpp"
 #include "bench/suite_arguments.hpp"
 
 namespace ferry::bench {
@@ -65,45 +67,30 @@ class ProgressLine {
   bool on_terminal_ = ::isatty(STDERR_FILENO) == 1;
 };
 
-/// Where the report goes.
-struct OutputOptions {
-  bool json = false;
-  std::string json_file;  ///< Empty: standard output, instead of the table.
-};
-
-void add_output(CLI::App& suite, OutputOptions& output) {
-  suite
-      .add_option("--json", output.json_file,
-                  "Print JSON instead of the table; with a FILE, write it there besides the table")
-      ->expected(0, 1)
-      ->type_name("[FILE]");
-}
-
+// The command line that repeats the measurement: without the options that only say where its report goes.
 std::string command_line(int argc, char** argv) {
   std::string line = "ferry bench";
   for (int i = 1; i < argc; ++i) {
-    const std::string word = argv[i];
-    const bool plain = word.find_first_of(" \t\n'\"\\$&|;<>()*?[]#~`!{}") == std::string::npos && !word.empty();
-    line += ' ' + (plain ? word : ferry::quoted(word));
+    const std::string_view word = argv[i];
+    const bool json = word == "--json";
+    if (json || word == "--html" || word == "--title") {
+      const bool has_value = i + 1 < argc && !(json && argv[i + 1][0] == '-');
+      i += has_value ? 1 : 0;
+    } else if (!word.starts_with("--json=") && !word.starts_with("--html=") && !word.starts_with("--title=")) {
+      const bool plain = word.find_first_of(" \t\n'\"\\$&|;<>()*?[]#~`!{}") == std::string::npos && !word.empty();
+      line += ' ' + (plain ? std::string(word) : ferry::quoted(word));
+    }
   }
   return line;
 }
 
-Outcome<void> write_report(const Report& report, const OutputOptions& output) {
-  if (output.json && output.json_file.empty()) {
-    fmt::print("{}", to_json(report));
-    return {};
-  }
-  fmt::print("{}", to_table(report));
-  if (output.json) {
-    std::ofstream file(output.json_file, std::ios::binary | std::ios::trunc);
-    file << to_json(report);
-    file.close();
-    if (!file) {
-      return std::unexpected("cannot write " + ferry::quoted(output.json_file));
-    }
-  }
-  return {};
+// "2026-11-25T02:28:23Z"
+std::string now_in_utc() {
+  const std::time_t now = std::time(nullptr);
+  std::tm parts = {};
+  ::gmtime_r(&now, &parts);
+  std::array<char, sizeof "2026-11-25T02:28:23Z"> text = {};
+  return {text.data(), std::strftime(text.data(), text.size(), "%FT%TZ", &parts)};
 }
 
 int fail_with(const std::string& message) {
@@ -116,11 +103,14 @@ int measure(const Plan& plan, const OutputOptions& output) {
   const InterruptGuard guard;
   const Session session{.tell = [&progress](std::string_view text) { progress.show(text); },
                         .interrupted = interrupted};
-  const auto report = carry_out(plan, session);
+  const std::string taken = now_in_utc();
+  auto report = carry_out(plan, session);
   progress.clear();
   if (!report) {
     return fail_with(report.error());
   }
+  report->title = output.title;
+  report->taken = taken;
   if (const auto written = write_report(*report, output); !written) {
     return fail_with(written.error());
   }
@@ -134,9 +124,10 @@ int measure(const Plan& plan, const OutputOptions& output) {
 
 }  // namespace
 
-int run_bench(int argc, char** argv) {
+int run_bench(int argc, char** argv, const TableStyle& style) {
   SuiteArguments arguments;
   OutputOptions output;
+  output.style = style;
   CLI::App app("Measures ferry against the tools you would have used, on this machine.", "ferry bench");
   app.require_subcommand(1);
   for (CLI::App* const suite : add_suites(app, arguments)) {
@@ -156,6 +147,10 @@ int run_bench(int argc, char** argv) {
   const auto plan = plan_suite(suite, arguments);
   if (!plan) {
     fail_with(plan.error());
+    return 2;
+  }
+  if (const auto writable = check_output(output); !writable) {
+    fail_with(writable.error());
     return 2;
   }
   return measure(*plan, output);
