@@ -16,6 +16,7 @@
 #include <ferry/base.hpp>
 
 #include "bench/output.hpp"
+#include "bench/saved.hpp"
 #include "bench/suite_arguments.hpp"
 
 namespace ferry::bench {
@@ -133,10 +134,21 @@ int run_bench(int argc, char** argv, const TableStyle& style) {
   for (CLI::App* const suite : add_suites(app, arguments)) {
     add_output(*suite, output);
   }
+  CompareArguments saved_pair;
+  ReportArguments saved;
+  const CLI::App* const compare = add_compare(app, saved_pair);
+  const CLI::App* const report = add_report(app, saved);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? 0 : 2;
+  }
+  if (compare->parsed()) {
+    saved_pair.json = compare->count("--json") > 0;
+    return run_compare(saved_pair, style);
+  }
+  if (report->parsed()) {
+    return run_report(saved, style);
   }
   const CLI::App& suite = *app.get_subcommands().front();
   if (suite.get_name() == "copy-repeatedly") {
