@@ -13,11 +13,12 @@ const base = ({width, document}) => ({
   document,
   className: "ferry-chart",
   style: {fontFamily: "inherit", fontSize: "12px", background: "transparent", color: "var(--ink)"},
-  marginLeft: 2,
+  marginLeft: 10,
   marginRight: 14,
 });
 
-// Coloured squares with words, in as many lines as they need above the chart.
+// Coloured squares with words, in as many lines as they need, `above` pixels over the chart and from `left` of it on. The
+// height is what they need in all.
 function legend(items, width, above = 4, left = 0) {
   const lines = [[]];
   let used = 0;
@@ -33,14 +34,14 @@ function legend(items, width, above = 4, left = 0) {
   const height = 20 * lines.length;
   const marks = lines.flatMap((line, row) =>
     line.flatMap(({text, color, dx}) => {
-      const place = {frameAnchor: "top-left", dy: 20 * row - height - above};
+      const place = {frameAnchor: "top-left", dy: 20 * row + 10 - height - above};
       return [
         Plot.dot([0], {...place, dx: dx + 6, symbol: "square", r: 5, fill: color, stroke: null}),
         Plot.text([text], {...place, dx: dx + 16, textAnchor: "start", lineAnchor: "middle"}),
       ];
     }),
   );
-  return {marks, height: height + 8};
+  return {marks, height: height + above};
 }
 
 // A row's line of text: the contender on the left, its figures on the right.
@@ -70,7 +71,7 @@ export function timesChart({unit, rows, per}, options) {
     ariaDescription: rows.map(row => `${row.name}: ${figures(row)}`).join("; "),
     x: {label: `${unit}${per ? ` per ${per}` : ""} (less is better)`, grid: true, zero: true, labelAnchor: "left", ticks: options.width < 500 ? 4 : 8},
     marks: [
-      Plot.barX(rows, {y: "name", x: "median", insetTop: labelHeight, insetBottom: 7, fill: row => (row.ferry ? "var(--ferry)" : "var(--rival)")}),
+      Plot.barX(rows, {y: "name", x: "median", insetTop: labelHeight, insetBottom: 7, fill: row => (row.own ? "var(--ferry)" : "var(--rival)"), fillOpacity: row => (row.own && !row.ferry ? 0.55 : 1)}),
       Plot.dot(runs, {...atBar, x: "value", r: 2, dy: 6, fill: "var(--ink)", fillOpacity: 0.45}),
       Plot.ruleY(rows, {y: "name", x1: "min", x2: "max", dy: 6, stroke: "var(--ink)", className: "error-bar"}),
       Plot.tickX(rows, {y: "name", x: "min", insetTop: labelHeight + 6, insetBottom: 13, stroke: "var(--ink)"}),
@@ -127,25 +128,39 @@ function labelled(sizes, width) {
   return kept.includes(smallest) ? kept : [...kept, smallest];
 }
 
-// Bytes per second by bytes copied, both on logarithmic axes; error bars from the slowest to the quickest run.
+// Powers of two around the values, about six of them.
+function powersOfTwo(values) {
+  const [low, high] = [Math.floor(Math.log2(Math.min(...values))), Math.ceil(Math.log2(Math.max(...values)))];
+  const step = Math.max(1, Math.ceil((high - low) / 6));
+  return Array.from({length: Math.ceil((high - low) / step) + 1}, (_, i) => 2 ** (low + i * step));
+}
+
+// Bytes per second by file size, both on logarithmic axes; error bars from the slowest to the quickest run.
 export function throughputChart(points, options) {
   const names = [...new Set(points.map(point => point.name))];
   const range = names.map((_, i) => seriesColors[i % seriesColors.length]);
-  const {marks, height} = legend(names.map((text, i) => ({text, color: range[i]})), options.width, 26, 60);
+  const {marks, height} = legend(names.map((text, i) => ({text, color: range[i]})), options.width, 34, 62);
   const sizes = [...new Set(points.map(point => point.size))].sort((a, b) => a - b);
+  const speeds = powersOfTwo(points.flatMap(point => [point.low, point.high]));
   return Plot.plot({
     ...base(options),
     ariaLabel: "Throughput by size",
     ariaDescription: points.map(point => `${point.name} at ${bytes(point.size)}: ${bytes(point.median)}/s`).join("; "),
-    marginTop: height + 26,
+    marginTop: height,
     marginLeft: 64,
     marginRight: 24,
     marginBottom: 40,
     height: (options.width < 500 ? 280 : 360) + height,
-    x: {type: "log", label: "size", grid: true, ticks: labelled(sizes, options.width), tickFormat: bytes},
-    y: {type: "log", base: 2, label: "bytes per second (more is better)", labelAnchor: "top", labelOffset: 56, nice: true, grid: true, ticks: 6, tickFormat: bytes},
+    x: {type: "log", label: "size"},
+    y: {type: "log", domain: [speeds[0], speeds.at(-1)], label: null},
     color: {domain: names, range},
     marks: [
+      Plot.gridX(sizes),
+      Plot.gridY(speeds),
+      // Texts of their own: formats of logarithmic axes leave labels out.
+      Plot.axisX(labelled(sizes, options.width), {text: bytes}),
+      Plot.axisY(speeds, {text: bytes}),
+      Plot.text(["bytes per second (more is better)"], {frameAnchor: "top-left", dx: -62, dy: -20, lineAnchor: "middle"}),
       Plot.ruleX(points, {x: "size", y1: "low", y2: "high", stroke: "name", strokeOpacity: 0.6, className: "error-bar"}),
       Plot.line(points, {x: "size", y: "median", stroke: "name", strokeWidth: 2, sort: "size"}),
       Plot.dot(points, {x: "size", y: "median", fill: "name", r: 4}),

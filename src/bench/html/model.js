@@ -36,7 +36,8 @@ export function times(group) {
     rows: measured.map(contender => ({
       contender,
       name: contender.name,
-      ferry: contender === group.contenders[0],
+      ferry: contender === group.contenders[0],  // whom the others are compared with
+      own: contender === group.contenders[0] || contender.name.startsWith("ferry"),
       median: contender.wall_seconds.median * scale,
       min: contender.wall_seconds.min * scale,
       max: contender.wall_seconds.max * scale,
