@@ -14,11 +14,13 @@ _ferry_options() {
     probe) echo "--help --json" ;;
     bench) echo "--help" ;;
     bench-tree)
-      echo "--cold --copies --flags --from --help --json --peers --preset --rival --rounds --source --stage --to --warm-up"
+      echo "--cold --copies --flags --from --help --html --json --peers --preset --rival --rounds --source --stage --title --to --warm-up"
       ;;
     bench-file)
-      echo "--cold --from --fsync --help --json --method --peers --rival --rounds --size --sparse --to --warm-up"
+      echo "--cold --from --fsync --help --html --json --method --peers --rival --rounds --size --sparse --title --to --warm-up"
       ;;
+    bench-compare) echo "--fail-on --help --json --threshold" ;;
+    bench-report) echo "--charts --help --html --markdown --summary" ;;
     *) echo "--help --version" ;;
   esac
 }
@@ -33,6 +35,7 @@ _ferry_values() {
     --method) echo "reflink copy_file_range splice sendfile read_write" ;;
     --preset) echo "share small-files medium-files flat" ;;
     --flags) echo "-a -r" ;;
+    --fail-on) echo "any counts" ;;
     --peers) echo "cp rsync dd node bun std all" ;;
   esac
 }
@@ -48,7 +51,7 @@ _ferry() {
   fi
   if [[ $command == bench ]]; then
     if [[ $COMP_CWORD -eq 2 ]]; then
-      mapfile -t COMPREPLY < <(compgen -W "tree file --help" -- "$current")
+      mapfile -t COMPREPLY < <(compgen -W "tree file compare report --help" -- "$current")
       return
     fi
     command=bench-${COMP_WORDS[2]}

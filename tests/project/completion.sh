@@ -34,6 +34,9 @@ expect 'file' ferry bench f
 expect '--preset' ferry bench tree --pre
 expect 'small-files' ferry bench tree --preset sm
 expect '--sparse' ferry bench file --sp
+expect 'compare' ferry bench c
+expect 'any counts' ferry bench compare --fail-on ''
+expect '--markdown' ferry bench report --m
 
 for check in "zsh -n $root/completions/_ferry" "fish -n $root/completions/ferry.fish"; do
   if command -v "${check%% *}" >/dev/null; then
