@@ -155,7 +155,7 @@ class Place {
       return places;
     }
     for (std::size_t i = 0; i < value_->size(); ++i) {
-      places.push_back({(*value_)[i], fmt::format("{}[{}]", path_, i), *error_});
+      places.emplace_back((*value_)[i], fmt::format("{}[{}]", path_, i), *error_);
     }
     return places;
   }
@@ -205,7 +205,7 @@ class Place {
 
   [[nodiscard]] double figure(double most) const {
     const double value = value_->is_number() ? value_->get<double>() : -1;
-    if (!(value >= 0 && value <= most)) {
+    if (value < 0 || value > most) {  // JSON has no NaN
       complain(fmt::format("is not a number from 0 to {:g}", most));
       return 0;
     }

@@ -30,7 +30,8 @@ std::optional<double> parse_percent(std::string_view text) {
   }
   double percent = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), percent);
-  if (error != std::errc() || end != text.data() + text.size() || !(percent >= 0 && percent <= 1000)) {
+  const bool possible = percent >= 0 && percent <= 1000;  // NaN is not
+  if (error != std::errc() || end != text.data() + text.size() || !possible) {
     return std::nullopt;
   }
   return percent / 100;

@@ -33,7 +33,7 @@ std::string emphasized(std::string text, Emphasis emphasis, const TableStyle& st
   return fmt::format("{}{}\x1b[m", sequence_of(emphasis), text);
 }
 
-void TextTable::add_heading(std::string text) {
+void TextTable::add_heading(std::string_view text) {
   rows_.push_back({.cells = {one_line(text)}, .emphasis = Emphasis::strong});
 }
 
@@ -45,6 +45,7 @@ void TextTable::add(std::vector<std::string> cells, Emphasis emphasis) {
 
 std::vector<std::size_t> TextTable::widths() const {
   std::vector<std::size_t> widths;
+  widths.reserve(columns_.size());
   for (const Column& column : columns_) {
     widths.push_back(column.title.size());
   }
@@ -91,6 +92,7 @@ std::string TextTable::to_string(const TableStyle& style) const {
     --rank;
   }
   std::vector<std::string> titles;
+  titles.reserve(columns_.size());
   for (const Column& column : columns_) {
     titles.push_back(column.title);
   }

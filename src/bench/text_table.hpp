@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace ferry::bench {
@@ -29,7 +30,7 @@ class TextTable {
   explicit TextTable(std::vector<Column> columns) : columns_(std::move(columns)) {}
 
   /// A line of its own, which takes no part in the widths.
-  void add_heading(std::string text);
+  void add_heading(std::string_view text);
   /// One cell for each column; or a name and a remark for the rest of the line, which takes no part in the widths.
   void add(std::vector<std::string> cells, Emphasis emphasis = Emphasis::none);
 

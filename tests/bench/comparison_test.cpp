@@ -16,7 +16,7 @@ using ::testing::StartsWith;
 
 constexpr double threshold = 0.15;
 
-Report times(std::vector<int> ferry, std::vector<int> cp) {
+Report times(const std::vector<int>& ferry, const std::vector<int>& cp) {
   Report report = sample_report();
   report.groups[0].result.contenders = {timed("ferry cp", ferry), timed("cp", cp)};
   return report;
