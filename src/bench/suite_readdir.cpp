@@ -199,8 +199,9 @@ Outcome<Group> measure(const std::string& name, const ReaddirSuite& suite, const
   const auto directories =
       std::ranges::count_if(*expected, [](const std::string& entry) { return entry.starts_with('d'); });
   Group group{.name = name,
-              .facts = {{"source", fmt::format("{}, {} entries, {} of them directories", describe_place(*source),
-                                               expected->size(), directories)},
+              .facts = {{"source", fmt::format("{}, {} entries, {} of them directories",
+                                               describe_place(suite.source.value_or(options.from)), expected->size(),
+                                               directories)},
                         {"times", fmt::format("per list; {}, of {} lists each; start-up of processes not included, "
                                               "but of find",
                                               describe_rounds(options), suite.lists)}},

@@ -150,7 +150,8 @@ Outcome<Group> measure(const std::string& name, const TreeSuite& suite, const Su
   }
 
   Group group{.name = name,
-              .facts = {{"source", fmt::format("{}, {} directories, {} files, {} bytes", describe_place(*source),
+              .facts = {{"source", fmt::format("{}, {} directories, {} files, {} bytes",
+                                               describe_place(suite.source.value_or(options.from)),
                                                expected->directories, expected->regular_files, expected->bytes)},
                         {"target", describe_place(options.to)},
                         {"times", fmt::format("per copy; {}, of {} copies each; start-up of processes not included, "

@@ -212,14 +212,16 @@ Outcome<Group> measure(const std::string& name, const WholeTree& tree, Caches ca
   if (!content) {
     return std::unexpected(content.error());
   }
-  return Group{.name = name,
-               .result = run_job(job.job(), session.tell, session.interrupted),
-               .facts = {{"source", fmt::format("{}, {} directories, {} files, {} entries, {}", describe_place(*source),
-                                                content->directories, content->regular_files, content->entries,
-                                                format_size(content->bytes))},
-                         cache_fact(caches)},
-               .units_per_run = static_cast<double>(content->entries),
-               .unit = "entries"};
+  return Group{
+      .name = name,
+      .result = run_job(job.job(), session.tell, session.interrupted),
+      .facts = {{"source", fmt::format("{}, {} directories, {} files, {} entries, {}",
+                                       describe_place(tree.stage || tree.generate ? options.from : tree.source),
+                                       content->directories, content->regular_files, content->entries,
+                                       format_size(content->bytes))},
+                cache_fact(caches)},
+      .units_per_run = static_cast<double>(content->entries),
+      .unit = "entries"};
 }
 
 const std::map<std::string, WholeTree>& presets() {
