@@ -249,6 +249,28 @@ TEST(Process, variables_are_added_to_the_environment) {
   EXPECT_EQ(said.value_or(""), "one=two\n");
 }
 
+TEST(Process, the_cost_of_repetitions_is_a_multiple_but_for_the_memory) {
+  Cost once;
+  once.wall = milliseconds(3);
+  once.user = milliseconds(2);
+  once.system = milliseconds(1);
+  once.max_rss_bytes = 10;
+  once.tree_rss_bytes = 20;
+  once.device_bytes_written = 4096;
+  once.voluntary_switches = 7;
+  once.cache.misses = 5;
+  const Cost ten = once.repeated(10);
+  EXPECT_EQ(ten.wall, milliseconds(30));
+  EXPECT_EQ(ten.user, milliseconds(20));
+  EXPECT_EQ(ten.system, milliseconds(10));
+  EXPECT_EQ(ten.max_rss_bytes, 10U);
+  EXPECT_EQ(ten.tree_rss_bytes, 20U);
+  EXPECT_EQ(ten.device_bytes_written, 40'960U);
+  EXPECT_EQ(ten.voluntary_switches, 70U);
+  EXPECT_EQ(ten.cache.misses, 50U);
+  EXPECT_FALSE(ten.cache.loads);
+}
+
 TEST(Process, steps_of_a_run_add_up) {
   Cost first;
   first.wall = milliseconds(1);
