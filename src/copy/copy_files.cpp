@@ -84,7 +84,13 @@ class FilesWorker {
 
  private:
   [[nodiscard]] bool is_simple() const noexcept { return !options_.fsync; }
-  [[nodiscard]] bool enter_directory_of(const std::filesystem::path& destination);
+  // The directory of a name, kept open: files come one after the other from the same.
+  struct Directory {
+    std::string name;
+    UniqueFd fd;
+    std::uint64_t device = 0;
+  };
+  [[nodiscard]] static bool enter(Directory& directory, const std::filesystem::path& file);
   [[nodiscard]] Result<CopyReport> copy_fresh(const CopyPair& pair, const char* leaf, int in,
                                               const struct ::statx& status);
   [[nodiscard]] Result<CopyReport> in_general(const CopyPair& pair) const {
@@ -93,9 +99,8 @@ class FilesWorker {
 
   const CopyOptions& options_;
   FileCopier copier_;
-  std::string directory_name_;
-  UniqueFd directory_;
-  std::uint64_t device_ = 0;
+  Directory from_;
+  Directory to_;
   bool expects_old_ = false;  // the last destination existed
 };
 
@@ -106,17 +111,19 @@ Result<CopyReport> FilesWorker::copy(const CopyPair& pair) {
   }
   const char* const leaf = leaf_of(pair.destination);
   const bool leaf_is_a_name = *leaf != '\0' && std::strcmp(leaf, ".") != 0 && std::strcmp(leaf, "..") != 0;
-  if (!is_simple() || !leaf_is_a_name || !enter_directory_of(pair.destination)) {
+  if (!is_simple() || !leaf_is_a_name || !enter(to_, pair.destination)) {
     return in_general(pair);
   }
   if (expects_old_) {
     struct ::statx old = {};
-    if (sys::statx(directory_.get(), leaf, AT_SYMLINK_NOFOLLOW, STATX_TYPE, old) != -ENOENT) {
+    if (sys::statx(to_.fd.get(), leaf, AT_SYMLINK_NOFOLLOW, STATX_TYPE, old) != -ENOENT) {
       return in_general(pair);
     }
     expects_old_ = false;
   }
-  const UniqueFd in(sys::openat(AT_FDCWD, pair.source.c_str(), O_RDONLY | O_NOCTTY));
+  const bool known_source = *leaf_of(pair.source) != '\0' && enter(from_, pair.source);
+  const UniqueFd in(sys::openat(known_source ? from_.fd.get() : AT_FDCWD,
+                                known_source ? leaf_of(pair.source) : pair.source.c_str(), O_RDONLY | O_NOCTTY));
   if (!in) {
     return fail(-in.get(), "openat", pair.source.string());
   }
@@ -135,21 +142,21 @@ Result<CopyReport> FilesWorker::copy(const CopyPair& pair) {
   return copied;
 }
 
-bool FilesWorker::enter_directory_of(const std::filesystem::path& destination) {
-  const std::string& path = destination.native();
+bool FilesWorker::enter(Directory& directory, const std::filesystem::path& file) {
+  const std::string& path = file.native();
   const std::size_t slash = path.rfind('/');
   const std::string_view parent = std::string_view(path).substr(0, slash == std::string::npos ? 0 : slash + 1);
-  if (directory_ && parent == directory_name_) {
+  if (directory.fd && parent == directory.name) {
     return true;
   }
-  directory_.reset(sys::openat(AT_FDCWD, parent.empty() ? "." : std::string(parent).c_str(), O_PATH | O_DIRECTORY));
+  directory.fd.reset(sys::openat(AT_FDCWD, parent.empty() ? "." : std::string(parent).c_str(), O_PATH | O_DIRECTORY));
   struct ::statx status = {};
-  if (!directory_ || sys::statx(directory_.get(), "", AT_EMPTY_PATH, STATX_INO, status) != 0) {
-    directory_.reset();
+  if (!directory.fd || sys::statx(directory.fd.get(), "", AT_EMPTY_PATH, STATX_INO, status) != 0) {
+    directory.fd.reset();
     return false;
   }
-  directory_name_ = parent;
-  device_ = makedev(status.stx_dev_major, status.stx_dev_minor);
+  directory.name = parent;
+  directory.device = makedev(status.stx_dev_major, status.stx_dev_minor);
   return true;
 }
 
@@ -164,18 +171,18 @@ Result<CopyReport> FilesWorker::copy_fresh(const CopyPair& pair, const char* lea
   };
   const mode_t mode = status.stx_mode & 0777U;
   if (options_.inplace) {
-    const UniqueFd out(sys::openat(directory_.get(), leaf, O_WRONLY | O_CREAT | O_EXCL | O_NOCTTY, mode));
+    const UniqueFd out(sys::openat(to_.fd.get(), leaf, O_WRONLY | O_CREAT | O_EXCL | O_NOCTTY, mode));
     if (!out) {
       return fail(-out.get(), "openat", pair.destination.string());
     }
-    auto copied = copier_.copy(in, status, out.get(), 0, device_);
+    auto copied = copier_.copy(in, status, out.get(), 0, to_.device);
     return copied ? copied : named(std::move(copied.error()));
   }
-  auto staged = StagedFile::create(directory_.get(), leaf, mode);
+  auto staged = StagedFile::create(to_.fd.get(), leaf, mode);
   if (!staged) {
     return named(std::move(staged.error()));
   }
-  auto copied = copier_.copy(in, status, staged->fd(), 0, device_);
+  auto copied = copier_.copy(in, status, staged->fd(), 0, to_.device);
   if (!copied) {
     return named(std::move(copied.error()));
   }
