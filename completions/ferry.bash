@@ -25,6 +25,12 @@ _ferry_options() {
         --warm --warm-up"
       ;;
     bench-copy-range) echo "--from --grep --help --html --iterations --json --rounds --size --title --to --warm-up" ;;
+    bench-zero-copy)
+      echo "--cold --from --fsync --grep --help --html --json --max-size --peers --rounds --size --title --to --warm --warm-up"
+      ;;
+    bench-concurrent)
+      echo "--files --from --grep --help --html --json --keep --mode --peers --rounds --size --title --to --warm-up --workers"
+      ;;
     bench-counts) echo "--grep --help --html --json --title --to" ;;
     bench-compare) echo "--fail-on --help --json --threshold" ;;
     bench-report) echo "--charts --help --html --markdown --summary" ;;
@@ -43,7 +49,8 @@ _ferry_values() {
     --preset) echo "share small-files medium-files flat" ;;
     --flags) echo "-a -r" ;;
     --fail-on) echo "any counts" ;;
-    --peers) echo "cp rsync tar dd find node bun std all none" ;;
+    --mode) echo "auto uring threads both" ;;
+    --peers) echo "cp rsync tar dd find node bun std go all none" ;;
   esac
 }
 
@@ -58,7 +65,7 @@ _ferry() {
   fi
   if [[ $command == bench ]]; then
     if [[ $COMP_CWORD -eq 2 ]]; then
-      mapfile -t COMPREPLY < <(compgen -W "tree trees file copy-range counts compare report --help" -- "$current")
+      mapfile -t COMPREPLY < <(compgen -W "tree trees file copy-range zero-copy concurrent counts compare report --help" -- "$current")
       return
     fi
     command=bench-${COMP_WORDS[2]}

@@ -104,6 +104,9 @@ struct CopyOptions {
   /// Bytes per chunk of the read_write and uring methods, 64 KiB to 64 MiB (ERANGE outside); 0: copy_chunk_size() if
   /// that was set, else a smaller size that was measured to be quicker.
   std::size_t chunk_size_bytes = 0;
+  /// Files of at most this many bytes, and of at most small_file_bytes, are copied by one read and one write, where
+  /// read_write is allowed.
+  std::size_t one_read_bytes = std::size_t{256} << 10U;
   /// Chunks in flight at once of the uring method, 1 to 256 (ERANGE outside); 0: 8.
   unsigned queue_depth = 0;
   /// Read and write files over small_file_bytes past the page cache (O_DIRECT) on each side that can; by the uring

@@ -102,7 +102,6 @@ void enter_all(Job& job, const ConcurrentSuite& suite, const SuiteOptions& optio
     how.engine = engine;
     how.workers = suite.workers;
     how.copy.inplace = in_place;
-    how.copy.memory_budget_bytes = engine == CopyEngine::threads ? 128 << 10 : 0;
     job.contenders.push_back(by_copy_files(name, how, source));
   };
   if (suite.mode == ConcurrentMode::automatic) {

@@ -78,11 +78,17 @@ namespace {
 // One worker: what copy_file() sets up for each file is kept from one to the next.
 class FilesWorker {
  public:
-  explicit FilesWorker(const CopyOptions& options) : options_(options), copier_(options) {}
+  explicit FilesWorker(const CopyOptions& options) : options_(options), copier_(with_less_in_user_space(options)) {}
 
   [[nodiscard]] Result<CopyReport> copy(const CopyPair& pair);
 
  private:
+  // While all cores copy, memory is what they wait for, and a copy in the kernel needs half as much of it as a read and
+  // a write (docs/PERFORMANCE.md).
+  static CopyOptions with_less_in_user_space(CopyOptions options) {
+    options.one_read_bytes = std::min(options.one_read_bytes, std::size_t{32} << 10U);
+    return options;
+  }
   [[nodiscard]] bool is_simple() const noexcept { return !options_.fsync; }
   // The directory of a name, kept open: files come one after the other from the same.
   struct Directory {

@@ -38,7 +38,7 @@ std::size_t small_limit(const CopyOptions& options) noexcept {
   const bool budget_small = options.memory_budget_bytes != 0 && options.memory_budget_bytes < small_buffer_bytes;
   const bool possible =
       options.methods.contains(CopyMethod::read_write) && !asks_for_more && !chunk_wrong && !budget_small;
-  return possible ? small_file_bytes : 0;
+  return possible ? std::min(small_file_bytes, options.one_read_bytes) : 0;
 }
 
 }  // namespace

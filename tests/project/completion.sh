@@ -36,7 +36,7 @@ expect '--preset' ferry bench trees --pre
 expect 'small-files' ferry bench trees --preset sm
 expect '--iterations' ferry bench copy-range --it
 expect '--sparse' ferry bench file --sp
-expect 'compare copy-range counts' ferry bench c
+expect 'compare concurrent copy-range counts' ferry bench c
 expect 'any counts' ferry bench compare --fail-on ''
 expect '--markdown' ferry bench report --m
 
