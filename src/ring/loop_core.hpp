@@ -45,7 +45,7 @@ class LoopCore {
   LoopCore& operator=(const LoopCore&) = delete;
   ~LoopCore();
   void set_backend(std::unique_ptr<Backend> backend) noexcept { backend_ = std::move(backend); }
-  void set_pool(BufferPool pool);
+  void set_pool(BufferPool given);
 
   void start(Operation& operation, Request request);
   void cancel(Operation& operation);

@@ -6,6 +6,7 @@
 #include <cerrno>
 #include <utility>
 
+#include "base/log.hpp"
 #include "base/sys.hpp"
 #include "ring/loop_core.hpp"
 #include "ring/requests.hpp"
@@ -57,7 +58,9 @@ Result<std::unique_ptr<Backend>> make_uring_backend(LoopCore& core, unsigned ent
     return fail(ENOSYS, "io_uring_setup", "operations that came with Linux 5.6 are missing");
   }
   if (core.pool) {
-    (void)core.pool->register_with(*ring);  // the pool says so when it could not
+    if (const auto registered = core.pool->register_with(*ring); !registered) {  // the pool says so, too
+      FERRY_LOG_DEBUG("the loop's buffers are not registered: {}", registered.error().to_string());
+    }
   }
   return std::make_unique<UringBackend>(core, std::move(*ring));
 }
@@ -292,7 +295,8 @@ std::size_t UringBackend::reap() {
       core_.clear_wake();
     } else if (completion.user_data != nobody) {
       --in_kernel_;
-      reaped(*reinterpret_cast<Operation*>(completion.user_data), completion.result);
+      reaped(*reinterpret_cast<Operation*>(completion.user_data),  // NOLINT(performance-no-int-to-ptr): by tag()
+             completion.result);
     }
   }
   return count;
