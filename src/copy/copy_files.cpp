@@ -217,13 +217,17 @@ void copy_files_by_threads(std::span<const CopyPair> pairs, const CopyFilesOptio
   };
   const unsigned workers = worker_count(options, pairs.size());
   std::vector<std::jthread> threads;
-  try {
-    threads.reserve(workers - 1);
-    while (threads.size() + 1 < workers) {
-      threads.emplace_back(work);
+  const auto start_threads = [&] {
+    try {
+      threads.reserve(workers - 1);
+      while (threads.size() + 1 < workers) {
+        threads.emplace_back(work);
+      }
+    } catch (const std::system_error&) {
+      return;  // RLIMIT_NPROC, a cgroup's limit: those there are do it
     }
-  } catch (const std::system_error&) {  // RLIMIT_NPROC, a cgroup's limit: those there are do it
-  }
+  };
+  start_threads();
   work();
 }
 

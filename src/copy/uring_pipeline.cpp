@@ -55,7 +55,7 @@ Result<Equipment*> equipment(const PipelineShape& shape) {
     return fail(refused, "io_uring_setup");
   }
   if (kept && kept->process != ::getpid()) {
-    (void)kept.release();
+    [[maybe_unused]] Equipment* const of_the_parent = kept.release();
   }
   if (!kept || kept->shape.chunk_bytes != shape.chunk_bytes || kept->shape.depth != shape.depth) {
     kept.reset();  // first, so that the two never exist at once
@@ -76,12 +76,17 @@ Result<Equipment*> equipment(const PipelineShape& shape) {
 class Pipeline {
  public:
   Pipeline(Equipment& equipment, PipelineFile& in, PipelineFile& out, const PipelineRange& range) noexcept
-      : ring_(equipment.ring), in_(in), out_(out), range_(range), end_(range.length), slots_(equipment.shape.depth) {
+      : ring_(equipment.ring),
+        in_(in),
+        out_(out),
+        range_(range),
+        end_(range.length),
+        chunk_bytes_(equipment.shape.chunk_bytes),
+        slots_(equipment.shape.depth) {
     for (Slot& slot : slots_) {
       slot.lease = equipment.pool.try_lease();
       slot.buffer_index = slot.lease.registered_index(ring_.id());
     }
-    chunk_bytes_ = equipment.shape.chunk_bytes;
   }
 
   PipelineResult run();
@@ -117,9 +122,9 @@ class Pipeline {
   PipelineFile& in_;
   PipelineFile& out_;
   const PipelineRange& range_;
-  std::size_t chunk_bytes_ = 0;
   std::uint64_t next_ = 0;  // the first byte that no chunk has
   std::uint64_t end_;       // the range ends here, or what stopped it is here
+  const std::size_t chunk_bytes_;
   std::size_t in_flight_ = 0;
   std::vector<Slot> slots_;
   unsigned failed_waits_ = 0;

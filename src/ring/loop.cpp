@@ -51,7 +51,8 @@ Loop& Loop::operator=(Loop&&) noexcept = default;
 
 Loop::~Loop() {
   if (core_ != nullptr && core_->process != ::getpid()) {
-    (void)core_.release();  // its threads, and what is in flight, are the parent's
+    [[maybe_unused]] LoopCore* const of_the_parent =
+        core_.release();  // its threads, and what is in flight, are the parent's
   }
 }
 
