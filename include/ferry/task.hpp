@@ -41,7 +41,7 @@ class PromiseBase {
   struct Final {
     [[nodiscard]] bool await_ready() const noexcept { return false; }
     template <typename Promise>
-    std::coroutine_handle<> await_suspend(std::coroutine_handle<Promise> done) const noexcept {
+    [[nodiscard]] std::coroutine_handle<> await_suspend(std::coroutine_handle<Promise> done) const noexcept {
       const std::coroutine_handle<> next = done.promise().continuation_;
       return next ? next : std::noop_coroutine();
     }
@@ -110,7 +110,7 @@ class [[nodiscard]] Task {
 
   [[nodiscard]] bool await_ready() const noexcept { return false; }
   template <typename Awaiting>
-  std::coroutine_handle<> await_suspend(std::coroutine_handle<Awaiting> awaiting) noexcept {
+  [[nodiscard]] std::coroutine_handle<> await_suspend(std::coroutine_handle<Awaiting> awaiting) noexcept {
     if constexpr (requires { awaiting.promise().stop_token(); }) {
       coroutine_.promise().set_stop_token(awaiting.promise().stop_token());
     }
@@ -170,7 +170,7 @@ struct Countdown {
     [[nodiscard]] std::suspend_always initial_suspend() const noexcept { return {}; }
     struct Final {
       [[nodiscard]] bool await_ready() const noexcept { return false; }
-      std::coroutine_handle<> await_suspend(std::coroutine_handle<promise_type> done) const noexcept {
+      [[nodiscard]] std::coroutine_handle<> await_suspend(std::coroutine_handle<promise_type> done) const noexcept {
         return --*done.promise().left == 0 ? done.promise().waiting : std::noop_coroutine();
       }
       void await_resume() const noexcept {}

@@ -159,6 +159,7 @@ Result<void> copy_files_by_uring(std::span<const CopyPair> pairs, const CopyFile
   }
   FilesLoop files{*loop, pairs, options, result};
   std::vector<Task<void>> tasks;
+  tasks.reserve(in_flight);
   for (unsigned i = 0; i < in_flight; ++i) {
     tasks.push_back(copy_one_after_the_other(files));
   }

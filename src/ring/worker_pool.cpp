@@ -1,7 +1,6 @@
 #include "ring/worker_pool.hpp"
 
-#include <signal.h>
-
+#include <csignal>
 #include <system_error>
 
 #include "ring/loop_core.hpp"
