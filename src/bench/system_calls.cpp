@@ -82,6 +82,9 @@ std::string all_of(int fd) {
     }
   }
   const int null = ::open("/dev/null", O_RDWR | O_CLOEXEC);
+  if (null < 0) {
+    ::_exit(126);
+  }
   for (const int fd : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) {
     ::dup2(null, fd);
   }
@@ -110,7 +113,7 @@ Outcome<Tracer> find_tracer() {
                                    std::pair(Tracer::Kind::perf, Peer{"perf", "linux-perf (apt)"})}) {
     const auto found = find_peer(peer);
     if (found) {
-      const Tracer tracer{.kind = kind, .program = found->program, .version = found->version};
+      Tracer tracer{.kind = kind, .program = found->program, .version = found->version};
       if (can_trace(tracer)) {
         return tracer;
       }
