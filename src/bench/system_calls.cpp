@@ -11,6 +11,7 @@
 #include <array>
 #include <cerrno>
 #include <charconv>
+#include <cmath>
 #include <csignal>
 #include <fstream>
 #include <memory>
@@ -253,14 +254,15 @@ std::vector<Count> calls_per_unit(const SystemCalls& fewer, const SystemCalls& m
   for (const auto& [name, calls] : more) {
     const auto before = fewer.find(name);
     const double extra = static_cast<double>(calls) - (before == fewer.end() ? 0 : static_cast<double>(before->second));
-    // Less often than once in a hundred repetitions is the process's own doing: memory asked for now and then, a wait.
-    if (extra >= units / 100) {
-      all += extra;
-      counts.push_back({.name = name, .per_unit = extra / units});
+    // Less is not the work's: a read taken up again when the tracer came, memory asked for now and then.
+    const double per_unit = std::round(extra / units * 100) / 100;
+    if (per_unit > 0) {
+      all += per_unit;
+      counts.push_back({.name = name, .per_unit = per_unit});
     }
   }
   std::ranges::stable_sort(counts, std::ranges::greater{}, &Count::per_unit);
-  counts.insert(counts.begin(), {.name = "all", .per_unit = all / units});
+  counts.insert(counts.begin(), {.name = "all", .per_unit = all});
   return counts;
 }
 
