@@ -35,18 +35,19 @@ class FileBenchmark : public benchmark::Fixture {
 };
 
 constexpr std::int64_t kib = 1024;
+constexpr std::int64_t mib = 1024 * kib;
 void small_sizes(benchmark::internal::Benchmark* benchmark) {
   benchmark->Arg(100)->Arg(4 * kib)->Arg(64 * kib)->Arg(256 * kib);
 }
 void all_sizes(benchmark::internal::Benchmark* benchmark) {
   small_sizes(benchmark);
-  benchmark->Arg(1024 * kib)->Arg(16 * 1024 * kib);
+  benchmark->Arg(mib)->Arg(16 * mib);
 }
 
 // What every way of reading a file pays.
 BENCHMARK_DEFINE_F(FileBenchmark, open_and_close)(benchmark::State& state) {
   const std::string source = path("source");
-  for (auto _ : state) {
+  for ([[maybe_unused]] auto _ : state) {
     const UniqueFd file(::open(source.c_str(), O_RDONLY | O_CLOEXEC));
     benchmark::DoNotOptimize(file.get());
   }
@@ -56,7 +57,7 @@ BENCHMARK_REGISTER_F(FileBenchmark, open_and_close)->Arg(100);
 // Where a new file may begin: at its name, or without one.
 BENCHMARK_DEFINE_F(FileBenchmark, create_at_the_name)(benchmark::State& state) {
   const std::string target = path("target");
-  for (auto _ : state) {
+  for ([[maybe_unused]] auto _ : state) {
     const UniqueFd file(::open(target.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644));
     benchmark::DoNotOptimize(file.get());
     state.PauseTiming();
@@ -69,7 +70,7 @@ BENCHMARK_REGISTER_F(FileBenchmark, create_at_the_name)->Arg(100);
 BENCHMARK_DEFINE_F(FileBenchmark, create_staged)(benchmark::State& state) {
   const std::string target = path("target");
   const UniqueFd directory(::open(path("").c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  for (auto _ : state) {
+  for ([[maybe_unused]] auto _ : state) {
     auto staged = StagedFile::create(directory.get(), "target", 0644);
     if (!worked(state, staged) || !worked(state, staged->commit(StagedFile::Existing::keep))) {
       break;
@@ -85,7 +86,7 @@ BENCHMARK_REGISTER_F(FileBenchmark, create_staged)->Arg(100);
 BENCHMARK_DEFINE_F(FileBenchmark, copy_file_to_a_new_name)(benchmark::State& state) {
   const auto source = path("source");
   const auto target = path("target");
-  for (auto _ : state) {
+  for ([[maybe_unused]] auto _ : state) {
     if (!worked(state, ferry::copy_file(source, target))) {
       break;
     }
@@ -102,7 +103,7 @@ void copy_over(benchmark::State& state, const std::filesystem::path& source, con
   if (!worked(state, ferry::copy_file(source, target))) {
     return;
   }
-  for (auto _ : state) {
+  for ([[maybe_unused]] auto _ : state) {
     if (!worked(state, ferry::copy_file(source, target, options))) {
       break;
     }
@@ -131,7 +132,7 @@ BENCHMARK_DEFINE_F(FileBenchmark, copy_range_by)(benchmark::State& state) {
   const UniqueFd in(::open(path("source").c_str(), O_RDONLY | O_CLOEXEC));
   const UniqueFd out(::open(path("target").c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0644));
   const auto length = static_cast<std::uint64_t>(state.range(0));
-  for (auto _ : state) {
+  for ([[maybe_unused]] auto _ : state) {
     const auto report = copy_range(in.get(), 0, out.get(), 0, length, options);
     if (!worked(state, report)) {
       break;
@@ -141,7 +142,7 @@ BENCHMARK_DEFINE_F(FileBenchmark, copy_range_by)(benchmark::State& state) {
   count(state);
 }
 BENCHMARK_REGISTER_F(FileBenchmark, copy_range_by)
-    ->ArgsProduct({{4 * kib, 1024 * kib, 16 * 1024 * kib},
+    ->ArgsProduct({{4 * kib, mib, 16 * mib},
                    {static_cast<int>(CopyMethod::copy_file_range), static_cast<int>(CopyMethod::splice),
                     static_cast<int>(CopyMethod::sendfile), static_cast<int>(CopyMethod::read_write)}});
 
@@ -150,9 +151,13 @@ BENCHMARK_DEFINE_F(FileBenchmark, file_copier)(benchmark::State& state) {
   FileCopier copier{CopyOptions{}};
   const UniqueFd in(::open(path("source").c_str(), O_RDONLY | O_CLOEXEC));
   const UniqueFd out(::open(path("target").c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0644));
+  if (!in || !out) {
+    state.SkipWithError("cannot open the files");
+    return;
+  }
   struct ::statx status = {};
   ::statx(in.get(), "", AT_EMPTY_PATH, STATX_BASIC_STATS, &status);
-  for (auto _ : state) {
+  for ([[maybe_unused]] auto _ : state) {
     ::lseek(in.get(), 0, SEEK_SET);
     ::lseek(out.get(), 0, SEEK_SET);
     if (!worked(state, copier.copy(in.get(), status, out.get(), 0, 0))) {

@@ -37,7 +37,7 @@ class MetadataBenchmark : public benchmark::Fixture {
     struct ::statx status = {};
     ::statx(from_.get(), "", AT_EMPTY_PATH, STATX_BASIC_STATS, &status);
     const MetadataState fresh{.mode = 0600, .uid = status.stx_uid, .gid = status.stx_gid};
-    for (auto _ : state) {
+    for ([[maybe_unused]] auto _ : state) {
       const auto done = copy_metadata({.fd = from_.get()}, status, {.fd = to_.get()}, fresh, selection);
       if (!done) {
         state.SkipWithError(done.error().error.to_string().c_str());

@@ -41,7 +41,7 @@ BENCHMARK_DEFINE_F(WalkBenchmark, walk)(benchmark::State& state) {
   WalkOptions options;
   options.jobs = static_cast<unsigned>(state.range(0));
   std::atomic<std::uint64_t> seen{0};
-  for (auto _ : state) {
+  for ([[maybe_unused]] auto _ : state) {
     const auto report = ferry::walk(
         tree(),
         [&seen](const WalkEntry&) {
@@ -61,7 +61,7 @@ BENCHMARK_DEFINE_F(WalkBenchmark, walk)(benchmark::State& state) {
 BENCHMARK_REGISTER_F(WalkBenchmark, walk)->ArgName("jobs")->Arg(1)->Arg(2)->Arg(4)->UseRealTime();
 
 BENCHMARK_DEFINE_F(WalkBenchmark, standard_library)(benchmark::State& state) {
-  for (auto _ : state) {
+  for ([[maybe_unused]] auto _ : state) {
     std::error_code error;
     std::uint64_t seen = 0;
     for (std::filesystem::recursive_directory_iterator at(tree(), error), end; !error && at != end;
