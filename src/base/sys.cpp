@@ -4,9 +4,14 @@
 #include <linux/fs.h>
 #include <linux/io_uring.h>
 #include <linux/openat2.h>
+#include <poll.h>
 #include <sched.h>
+#include <signal.h>
+#include <sys/eventfd.h>
 #include <sys/file.h>
+#include <sys/inotify.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/sendfile.h>
 #include <sys/syscall.h>
 #include <sys/utsname.h>
@@ -104,6 +109,19 @@ const char* name(Call call) noexcept {
     case Call::flock: return "flock";
     case Call::get_file_flags: return "F_GETFL";
     case Call::uname: return "uname";
+    case Call::mmap: return "mmap";
+    case Call::munmap: return "munmap";
+    case Call::msync: return "msync";
+    case Call::madvise: return "madvise";
+    case Call::mincore: return "mincore";
+    case Call::mlock: return "mlock";
+    case Call::munlock: return "munlock";
+    case Call::membarrier: return "membarrier";
+    case Call::inotify_init: return "inotify_init1";
+    case Call::inotify_add_watch: return "inotify_add_watch";
+    case Call::poll: return "poll";
+    case Call::eventfd: return "eventfd";
+    case Call::set_signal_action: return "sigaction";
     case Call::count_: break;
   }
   return "unknown";
@@ -173,6 +191,21 @@ int flock(int fd, int operation) noexcept { return kernel_call(Call::flock, [&] 
 int get_file_flags(int fd) noexcept { return kernel_call(Call::get_file_flags, [&] { return ::fcntl(fd, F_GETFL); }); }
 int uname(struct utsname& out) noexcept { return kernel_call(Call::uname, [&] { return ::uname(&out); }); }
 int fiemap(int fd, struct fiemap& map) noexcept { return kernel_call(Call::fiemap, [&] { return ::ioctl(fd, FS_IOC_FIEMAP, &map); }); }
+
+std::intptr_t mmap(void* address, std::size_t length, int protection, int flags, int fd, off_t offset) noexcept { return kernel_call(Call::mmap, [&] { return reinterpret_cast<std::intptr_t>(::mmap(address, length, protection, flags, fd, offset)); }); }
+int munmap(void* address, std::size_t length) noexcept { return kernel_call(Call::munmap, [&] { return ::munmap(address, length); }); }
+int msync(void* address, std::size_t length, int flags) noexcept { return kernel_call(Call::msync, [&] { return ::msync(address, length, flags); }); }
+int madvise(void* address, std::size_t length, int advice) noexcept { return kernel_call(Call::madvise, [&] { return ::madvise(address, length, advice); }); }
+int mincore(void* address, std::size_t length, unsigned char* pages) noexcept { return kernel_call(Call::mincore, [&] { return ::mincore(address, length, pages); }); }
+int mlock(const void* address, std::size_t length) noexcept { return kernel_call(Call::mlock, [&] { return ::mlock(address, length); }); }
+int munlock(const void* address, std::size_t length) noexcept { return kernel_call(Call::munlock, [&] { return ::munlock(address, length); }); }
+int membarrier(int command) noexcept { return kernel_call(Call::membarrier, [&] { return static_cast<int>(::syscall(SYS_membarrier, command, 0, 0)); }); }
+
+int inotify_init(int flags) noexcept { return kernel_call(Call::inotify_init, [&] { return ::inotify_init1(flags | IN_CLOEXEC); }); }
+int inotify_add_watch(int fd, const char* path, std::uint32_t events) noexcept { return kernel_call(Call::inotify_add_watch, [&] { return ::inotify_add_watch(fd, path, events); }); }
+int poll(pollfd* fds, unsigned count, int timeout_ms) noexcept { return kernel_call(Call::poll, [&] { return ::poll(fds, count, timeout_ms); }); }
+int eventfd(unsigned value, int flags) noexcept { return kernel_call(Call::eventfd, [&] { return ::eventfd(value, flags | EFD_CLOEXEC); }); }
+int set_signal_action(int signal, const struct sigaction* action, struct sigaction* old) noexcept { return kernel_call(Call::set_signal_action, [&] { return ::sigaction(signal, action, old); }); }
 
 int get_descriptor_limit(rlimit& out) noexcept { return kernel_call(Call::get_descriptor_limit, [&] { return ::getrlimit(RLIMIT_NOFILE, &out); }); }
 int unshare_files() noexcept { return kernel_call(Call::unshare_files, [&] { return ::unshare(CLONE_FILES); }); }
