@@ -499,7 +499,7 @@ class AtomicView {
 /// elements are valid as long as it lives. `Chunk` is std::span<const std::byte>, std::span<std::byte> or, for copies,
 /// std::vector<std::byte>. Nothing is allocated but these.
 template <typename Chunk, typename Pin>
-class Chunks : public std::ranges::view_interface<Chunks<Chunk, Pin>> {
+class Chunks {
  public:
   class Iterator {
    public:
@@ -549,6 +549,8 @@ class Chunks : public std::ranges::view_interface<Chunks<Chunk, Pin>> {
   [[nodiscard]] Iterator begin() const noexcept { return {pin_.data(), pin_.size(), step_, 0}; }
   [[nodiscard]] Iterator end() const noexcept { return {pin_.data(), pin_.size(), step_, size()}; }
   [[nodiscard]] std::size_t size() const noexcept { return pin_.size() / step_ + (pin_.size() % step_ != 0 ? 1 : 0); }
+  [[nodiscard]] bool empty() const noexcept { return pin_.size() == 0; }
+  [[nodiscard]] Chunk operator[](std::size_t index) const { return begin()[static_cast<std::ptrdiff_t>(index)]; }
 
  private:
   Pin pin_;

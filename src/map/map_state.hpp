@@ -53,8 +53,9 @@ struct MapState : detail::MapAccess {
   std::filesystem::path path;
   MapOptions options;
   UniqueFd file;
-  std::uint64_t mapped_bytes = 0;  // length of the mapping at `base`, reserve included
-  HugePageReport huge_pages;       // but huge_bytes
+  std::uint64_t mapped_bytes = 0;   // address space at `base`, reserve included
+  std::uint64_t covered_bytes = 0;  // of it, mapped to the file: all of it, but for hugetlbfs
+  HugePageReport huge_pages;        // but huge_bytes
 
   std::mutex resize_mutex;
   // A shrinking resize that may yet be taken back holds resize_mutex.
@@ -88,6 +89,9 @@ struct MapState : detail::MapAccess {
   [[nodiscard]] std::optional<Error> take_error() noexcept;
   // What a policy still owes when the map ends.
   [[nodiscard]] Result<void> settle() noexcept;
+
+  // Maps the file up to `bytes` (at most mapped_bytes), where it is not mapped yet.
+  [[nodiscard]] Result<void> cover(std::uint64_t bytes);
 
   // Runs `function` such that a SIGBUS on this map is an error.
   [[nodiscard]] Result<void> guard(void (*function)(void*), void* context);

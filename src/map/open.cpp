@@ -42,16 +42,21 @@ std::intptr_t reserve_aligned(std::uint64_t bytes, std::uint64_t alignment) noex
   return aligned;
 }
 
+int protection_of(MapMode mode) noexcept { return mode == MapMode::read_only ? PROT_READ : PROT_READ | PROT_WRITE; }
+
 // Maps an open file as the options say: one of these for each map.
 class Mapper {
  public:
-  Mapper(MapState& map, std::uint64_t size) noexcept : map_(map), size_(size) {}
+  Mapper(MapState& map, const struct statx& status) noexcept : map_(map), size_(status.stx_size) {
+    // Only hugetlbfs has blocks as large as this where it matters; others are asked in vain, and harmlessly.
+    constexpr std::uint32_t smallest_huge_page = std::uint32_t{64} << 10U;
+    if (status.stx_blksize >= smallest_huge_page) {
+      look_for_hugetlbfs();
+    }
+  }
 
   Result<void> run() {
     const MapOptions& options = map_.options;
-    if (options.huge_pages == HugePages::automatic) {
-      look_for_hugetlbfs();
-    }
     std::uint64_t wanted = std::max(size_, options.reserve_bytes);
     if (options.mode == MapMode::read_write && options.reserve_bytes == 0) {
       wanted = std::max(size_, default_reserve_bytes);
@@ -75,9 +80,11 @@ class Mapper {
                          .refused_errno = 0};
     }
   }
+  [[nodiscard]] bool on_hugetlbfs() const noexcept { return map_.huge_pages.tier == HugePageTier::hugetlbfs; }
+  [[nodiscard]] bool wants_transparent() const noexcept {
+    return map_.options.huge_pages == HugePages::automatic && !on_hugetlbfs();
+  }
 
-  // The file is mapped over all of the reservation at once: pages beyond its end cannot be touched (SIGBUS), and
-  // growing the file is all it takes to grow the map.
   Result<void> map_at_most(std::uint64_t wanted) {
     const std::uint64_t unit = map_.huge_pages.page_size_bytes;
     if (wanted > UINT64_MAX - unit) {
@@ -97,20 +104,24 @@ class Mapper {
     }
     map_.base = reinterpret_cast<std::byte*>(address);
     map_.mapped_bytes = bytes;
-    advise_huge_pages();
-    return {};
+    map_.covered_bytes = on_hugetlbfs() ? 0 : bytes;
+    if (wants_transparent()) {
+      advise_huge_pages();
+    }
+    return map_.cover(size_);
   }
 
+  // The file is mapped over all of the reservation at once: pages beyond its end cannot be touched (SIGBUS), and
+  // growing the file is all it takes to grow the map. But on hugetlbfs a writable map makes the file as large as
+  // itself, so there the reservation is kept by PROT_NONE pages, and the file mapped over it piece by piece.
   std::intptr_t map(std::uint64_t bytes) noexcept {
-    const MapOptions& options = map_.options;
-    const int protection = options.mode == MapMode::read_only ? PROT_READ : PROT_READ | PROT_WRITE;
-    int flags = options.mode == MapMode::copy_on_write ? MAP_PRIVATE : MAP_SHARED;
-    flags |= options.populate ? MAP_POPULATE : 0;
-    if (map_.huge_pages.tier == HugePageTier::hugetlbfs) {
-      flags |= MAP_NORESERVE;  // else the huge pages of the whole reservation would be set aside
+    if (on_hugetlbfs()) {
+      return reserve_aligned(bytes, map_.huge_pages.page_size_bytes);
     }
+    int flags = map_.mode == MapMode::copy_on_write ? MAP_PRIVATE : MAP_SHARED;
+    flags |= map_.options.populate ? MAP_POPULATE : 0;
     void* where = nullptr;
-    if (options.huge_pages == HugePages::automatic && map_.huge_pages.tier != HugePageTier::hugetlbfs) {
+    if (wants_transparent()) {
       const std::intptr_t reserved = reserve_aligned(bytes, transparent_huge_page_bytes);
       if (reserved < 0) {
         return reserved;
@@ -118,7 +129,7 @@ class Mapper {
       where = reinterpret_cast<void*>(reserved);
       flags |= MAP_FIXED;
     }
-    const std::intptr_t address = sys::mmap(where, bytes, protection, flags, map_.file.get(), 0);
+    const std::intptr_t address = sys::mmap(where, bytes, protection_of(map_.mode), flags, map_.file.get(), 0);
     if (address < 0 && where != nullptr) {
       static_cast<void>(sys::munmap(where, bytes));
     }
@@ -126,9 +137,6 @@ class Mapper {
   }
 
   void advise_huge_pages() noexcept {
-    if (map_.options.huge_pages != HugePages::automatic || map_.huge_pages.tier == HugePageTier::hugetlbfs) {
-      return;
-    }
     const int advised = sys::madvise(map_.base, map_.mapped_bytes, MADV_HUGEPAGE);
     map_.huge_pages.refused_errno = -advised;
     if (advised == 0) {
@@ -187,7 +195,7 @@ Result<std::shared_ptr<MapState>> map_open_file(UniqueFd file, std::filesystem::
   if (!S_ISREG(status.stx_mode)) {
     return std::unexpected(map->error(S_ISDIR(status.stx_mode) ? EISDIR : ENODEV, "mmap"));
   }
-  if (auto mapped = Mapper(*map, status.stx_size).run(); !mapped) {
+  if (auto mapped = Mapper(*map, status).run(); !mapped) {
     return std::unexpected(std::move(mapped.error()));
   }
   map->size.store(status.stx_size);
@@ -237,6 +245,23 @@ Result<void> extend_file(int file, std::uint64_t from, std::uint64_t to, bool pr
     static_cast<void>(sys::ftruncate(file, static_cast<off_t>(from)));
   }
   return done;
+}
+
+Result<void> MapState::cover(std::uint64_t bytes) {
+  if (bytes <= covered_bytes) {
+    return {};
+  }
+  const std::uint64_t end = round_up(bytes, huge_pages.page_size_bytes);
+  // MAP_NORESERVE: huge pages are set aside by fallocate (MapOptions::preallocate), where a lack of them is an error.
+  const int flags = (mode == MapMode::copy_on_write ? MAP_PRIVATE : MAP_SHARED) | MAP_FIXED | MAP_NORESERVE |
+                    (options.populate ? MAP_POPULATE : 0);
+  const std::intptr_t address = sys::mmap(base + covered_bytes, end - covered_bytes, protection_of(mode), flags,
+                                          file.get(), static_cast<off_t>(covered_bytes));
+  if (address < 0) {
+    return std::unexpected(error(static_cast<int>(-address), "mmap"));
+  }
+  covered_bytes = end;
+  return {};
 }
 
 MapState::~MapState() {

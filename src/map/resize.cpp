@@ -105,6 +105,10 @@ Result<void> grow(MapState& map, std::uint64_t size) {
     extended.error().path = map.path;
     return extended;
   }
+  if (auto covered = map.cover(size); !covered) {
+    static_cast<void>(sys::ftruncate(map.file.get(), static_cast<off_t>(map.size.load())));
+    return covered;
+  }
   map.size.store(size, std::memory_order_seq_cst);
   return {};
 }
@@ -152,6 +156,9 @@ Result<std::uint64_t> MappedFile::refresh() {
   }
   const std::uint64_t size = std::min(*found, map.mapped_bytes);
   if (size >= map.size.load()) {
+    if (auto covered = map.cover(size); !covered) {
+      return std::unexpected(std::move(covered.error()));
+    }
     map.size.store(size, std::memory_order_seq_cst);
     return size;
   }
