@@ -3,6 +3,8 @@
 // A guard is a place to jump back to, and the addresses it is for. The handler looks for the innermost guard of this
 // thread that the faulting address belongs to, and jumps there; if there is none, the signal belongs to somebody else.
 // Only async-signal-safe things happen in the handler (signal-safety(7)).
+#include <ucontext.h>
+
 #include <csetjmp>
 #include <csignal>
 
@@ -51,13 +53,15 @@ void chain(int signal, siginfo_t* info, void* context) {
     }
     return;
   }
-  // As if the kernel had called it: with the signals blocked that it wanted blocked. Its return unblocks them.
-  sigset_t blocked = previous_action.sa_mask;
-  if ((previous_action.sa_flags & SA_NODEFER) == 0) {
-    sigaddset(&blocked, signal);
-  }
+  // As if the kernel had called it: with the signals blocked that it wanted blocked. SIGBUS is blocked already.
   sigset_t before;
-  pthread_sigmask(SIG_BLOCK, &blocked, &before);
+  pthread_sigmask(SIG_BLOCK, &previous_action.sa_mask, &before);
+  if ((previous_action.sa_flags & SA_NODEFER) != 0) {
+    sigset_t bus_error;
+    sigemptyset(&bus_error);
+    sigaddset(&bus_error, signal);
+    pthread_sigmask(SIG_UNBLOCK, &bus_error, nullptr);
+  }
   if ((previous_action.sa_flags & SA_SIGINFO) != 0) {
     previous_action.sa_sigaction(signal, info, context);
   } else {
@@ -73,6 +77,8 @@ void handle_bus_error(int signal, siginfo_t* info, void* context) {
       if (address >= guard->begin && address < guard->end) {
         guard->fault = address;
         innermost_guard = guard->outer;  // those inside are abandoned with what they guarded
+        // The signals that were blocked at the access: so a guard need not ask for them, which is a system call.
+        pthread_sigmask(SIG_SETMASK, &static_cast<ucontext_t*>(context)->uc_sigmask, nullptr);
         siglongjmp(guard->jump, 1);
       }
     }
@@ -96,8 +102,7 @@ int install_handler() noexcept {
   }
   struct sigaction action = {};
   action.sa_sigaction = handle_bus_error;
-  // SA_NODEFER: the handler is left by a jump that restores no signal mask, which would cost a system call per guard.
-  action.sa_flags = SA_SIGINFO | SA_NODEFER | SA_ONSTACK;
+  action.sa_flags = SA_SIGINFO | SA_ONSTACK;
   if (const int done = sys::set_signal_action(SIGBUS, &action, nullptr); done < 0) {
     return -done;
   }

@@ -67,6 +67,7 @@ struct MapState : detail::MapAccess {
   std::optional<Error> background_error;
   bool unmap_flush_failed = false;
   IntervalFlusher flusher;
+  MapState* next_abandoned = nullptr;
 
   MapState() = default;
   MapState(const MapState&) = delete;

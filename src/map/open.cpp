@@ -149,6 +149,9 @@ class Mapper {
   std::uint64_t size_;
 };
 
+// Maps that ended while views of them were alive, newest first. Nothing frees them, but they can be found.
+std::atomic<MapState*> abandoned_maps = nullptr;
+
 // Deletes a map's state, unless that would take memory from a live view.
 void retire(MapState* map) noexcept {
   if (const auto settled = map->settle(); !settled) {
@@ -157,6 +160,9 @@ void retire(MapState* map) noexcept {
   if (map->has_live_views()) {
     FERRY_LOG_WARN("{} was unmapped while views of it were alive: its memory stays mapped",
                    ferry::quoted(map->path.native()));
+    map->next_abandoned = abandoned_maps.load();
+    while (!abandoned_maps.compare_exchange_weak(map->next_abandoned, map)) {
+    }
     return;
   }
   delete map;

@@ -37,6 +37,12 @@ int errno_of(const Result<T>& result) {
   return result ? 0 : result.error().errno_value();
 }
 
+#if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
+inline constexpr bool sanitized = true;  // mlock does nothing, and shadow memory has page faults of its own
+#else
+inline constexpr bool sanitized = false;
+#endif
+
 inline constexpr std::uint64_t page = 4096;
 // Address space enough for the tests; the sanitizers' shadows of more take time.
 inline constexpr std::uint64_t small_reserve = std::uint64_t{256} << 20U;
