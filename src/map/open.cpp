@@ -42,6 +42,35 @@ std::intptr_t reserve_aligned(std::uint64_t bytes, std::uint64_t alignment) noex
   return aligned;
 }
 
+// Where to ask for a map with a large reserve: the file at the end of one page of the kernel's page middle directory (1
+// GiB of addresses), the reserve from the beginning of the next, which does not exist while the reserve is unused.
+// Unmapping and truncating look at all 512 entries of those that exist: 2 and 6 us. Below the last map that was placed.
+class Placement {
+ public:
+  // A hint for mmap(2), or null for the kernel's own choice. Nothing is lost if it cannot be had.
+  static void* hint(std::uint64_t bytes, std::uint64_t size) noexcept {
+    const std::uint64_t head = round_up(size, transparent_huge_page_bytes);
+    const std::uint64_t below = lowest().load(std::memory_order_relaxed);
+    if (bytes < directory_bytes || below < bytes + head + least_address) {
+      return nullptr;
+    }
+    return reinterpret_cast<void*>((below - bytes + head) / directory_bytes * directory_bytes - head);
+  }
+  static void placed(std::uint64_t address, std::uint64_t bytes) noexcept {
+    if (bytes >= directory_bytes) {
+      lowest().store(address, std::memory_order_relaxed);
+    }
+  }
+
+ private:
+  static constexpr std::uint64_t directory_bytes = std::uint64_t{1} << 30U;
+  static constexpr std::uint64_t least_address = std::uint64_t{1} << 44U;  // then from the top again
+  static std::atomic<std::uint64_t>& lowest() noexcept {
+    static std::atomic<std::uint64_t> address = 0;
+    return address;
+  }
+};
+
 int protection_of(MapMode mode) noexcept { return mode == MapMode::read_only ? PROT_READ : PROT_READ | PROT_WRITE; }
 
 // Maps an open file as the options say: one of these for each map.
@@ -120,7 +149,7 @@ class Mapper {
     }
     int flags = map_.mode == MapMode::copy_on_write ? MAP_PRIVATE : MAP_SHARED;
     flags |= map_.options.populate ? MAP_POPULATE : 0;
-    void* where = nullptr;
+    void* where = Placement::hint(bytes, size_);
     if (wants_transparent()) {
       const std::intptr_t reserved = reserve_aligned(bytes, transparent_huge_page_bytes);
       if (reserved < 0) {
@@ -130,8 +159,11 @@ class Mapper {
       flags |= MAP_FIXED;
     }
     const std::intptr_t address = sys::mmap(where, bytes, protection_of(map_.mode), flags, map_.file.get(), 0);
-    if (address < 0 && where != nullptr) {
+    if (address < 0 && (flags & MAP_FIXED) != 0) {
       static_cast<void>(sys::munmap(where, bytes));
+    }
+    if (address >= 0) {
+      Placement::placed(static_cast<std::uint64_t>(address), bytes);
     }
     return address;
   }
