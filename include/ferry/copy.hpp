@@ -217,6 +217,27 @@ class FileCopier {
 /// Files of at most this many bytes are copied by one read and one write (measured: docs/PERFORMANCE.md).
 inline constexpr std::size_t small_file_bytes = std::size_t{256} << 10U;
 
+/// Files of at most this many bytes can be overwritten safely (overwrite_page()): they fit into one page of every
+/// machine's page cache.
+inline constexpr std::size_t overwrite_page_bytes = 4096;
+
+/// Writes the content of the regular file `in` into the regular file `out` (open for reading and writing) by a single
+/// write(2) within one page: whatever happens, a kill included, `out` holds its old or its new content in full. Should
+/// the write fail or fall short, the old content is put back. Five system calls, where replacing a file takes a new
+/// inode and a rename. Readers that have the file open see the new content; a power cut leaves what the device makes of
+/// one block. The positions of both descriptors are not used.
+///
+/// Empty, and nothing done, if that cannot be promised: `in` holds more than overwrite_page_bytes, is shorter than
+/// `out` (it would have to be trimmed by a second call) or is changing; the file system of `out` is none of those whose
+/// writes are known to be so (tmpfs, ext4, XFS, Btrfs, F2FS, overlayfs); or the options ask for what one write does not
+/// give (fsync, verify, reflink always, sparse always, methods without read_write).
+///
+/// The path in errors is empty: Error::operation says which side failed ("pread": source; "pwrite": destination).
+/// Thread-safe.
+[[nodiscard]] Result<std::optional<CopyReport>> overwrite_page(int in, const struct ::statx& in_status, int out,
+                                                               const struct ::statx& out_status,
+                                                               const CopyOptions& options);
+
 /// A new regular file that gets its name only when it is complete. The file is unnamed (O_TMPFILE) where the file
 /// system can, else has a temporary name ".ferry-*.tmp" in the same directory; destroyed without commit() it is
 /// gone. Not thread-safe.
@@ -229,6 +250,9 @@ class StagedFile {
   /// Begins a file to be called `name` (one component; must outlive this object) in the directory `dirfd` (must stay
   /// open). `mode`: permission bits, reduced by the umask. Errors: those of openat(2).
   [[nodiscard]] static Result<StagedFile> create(int dirfd, const char* name, std::uint32_t mode);
+  /// As create(), for a directory that nobody else knows yet: the file has its name from the beginning, and loses it if
+  /// it is not committed. Cheaper by one linkat(2). EEXIST if the name is taken.
+  [[nodiscard]] static Result<StagedFile> create_unshared(int dirfd, const char* name, std::uint32_t mode);
 
   [[nodiscard]] int fd() const noexcept { return fd_.get(); }
 
@@ -245,7 +269,8 @@ class StagedFile {
   UniqueFd fd_;
   int dirfd_ = -1;
   const char* name_ = nullptr;
-  std::array<char, 32> temporary_name_ = {};  // empty: unnamed
+  std::array<char, 32> temporary_name_ = {};  // empty: unnamed, or named from the beginning
+  bool has_final_name_ = false;
 };
 
 /// Process-wide numbers since start or reset_copy_stats(), one slot per method. A snapshot; each number is exact,

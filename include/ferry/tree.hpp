@@ -179,7 +179,8 @@ struct TreeEvent {
 struct TreeProgress {
   std::uint64_t bytes_done = 0;
   std::uint64_t entries_done = 0;
-  /// Found so far; grows while the tree is read, and is final once `walk_complete`.
+  /// Found so far; grows while the tree is read. Final if `walk_complete`, which TreeCopier itself never says, as it
+  /// copies while it reads: it is for who has counted beforehand.
   std::uint64_t bytes_found = 0;
   std::uint64_t entries_found = 0;
   bool walk_complete = false;

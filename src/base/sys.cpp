@@ -107,6 +107,7 @@ const char* name(Call call) noexcept {
     case Call::unshare_files: return "unshare";
     case Call::io_uring_setup: return "io_uring_setup";
     case Call::flock: return "flock";
+    case Call::poll: return "poll";
     case Call::get_file_flags: return "F_GETFL";
     case Call::uname: return "uname";
     case Call::mmap: return "mmap";
@@ -119,7 +120,6 @@ const char* name(Call call) noexcept {
     case Call::membarrier: return "membarrier";
     case Call::inotify_init: return "inotify_init1";
     case Call::inotify_add_watch: return "inotify_add_watch";
-    case Call::poll: return "poll";
     case Call::eventfd: return "eventfd";
     case Call::set_signal_action: return "sigaction";
     case Call::count_: break;
@@ -141,6 +141,7 @@ int ficlonerange(int out, const file_clone_range& range) noexcept { return kerne
 ssize_t splice(int in, off_t* in_offset, int out, off_t* out_offset, std::size_t length, unsigned flags) noexcept { return transfer_call(Call::splice, length, [&](std::size_t n) { return ::splice(in, in_offset, out, out_offset, n, flags); }); }
 ssize_t sendfile(int out, int in, off_t* in_offset, std::size_t length) noexcept { return transfer_call(Call::sendfile, length, [&](std::size_t n) { return ::sendfile(out, in, in_offset, n); }); }
 int pipe2(int fds[2], int flags) noexcept { return kernel_call(Call::pipe2, [&] { return ::pipe2(fds, flags | O_CLOEXEC); }); }
+int poll(int fd, short events, int timeout_ms) noexcept { pollfd waits{fd, events, 0}; const int ready = kernel_call(Call::poll, [&] { return ::poll(&waits, 1, timeout_ms); }); return ready > 0 ? waits.revents : ready; }
 int set_pipe_size(int fd, int bytes) noexcept { return kernel_call(Call::set_pipe_size, [&] { return ::fcntl(fd, F_SETPIPE_SZ, bytes); }); }
 
 int statx(int dirfd, const char* path, int flags, unsigned mask, struct statx& out) noexcept { return kernel_call(Call::statx, [&] { return ::statx(dirfd, path, flags, mask, &out); }); }

@@ -76,6 +76,7 @@ enum class Call : std::uint8_t {
   io_uring_setup,
   flock,
   get_file_flags,
+  poll,
   uname,
   mmap,
   munmap,
@@ -87,7 +88,6 @@ enum class Call : std::uint8_t {
   membarrier,
   inotify_init,
   inotify_add_watch,
-  poll,
   eventfd,
   set_signal_action,
   count_,
@@ -113,6 +113,8 @@ int ficlonerange(int out, const file_clone_range& range) noexcept;
 ssize_t splice(int in, off_t* in_offset, int out, off_t* out_offset, std::size_t length, unsigned flags) noexcept;
 ssize_t sendfile(int out, int in, off_t* in_offset, std::size_t length) noexcept;
 int pipe2(int fds[2], int flags) noexcept;
+/// poll(2) on one descriptor; returns the events that arrived, 0 after `timeout_ms` without any (-1: no limit).
+int poll(int fd, short events, int timeout_ms) noexcept;
 /// F_SETPIPE_SZ; returns the capacity set, in bytes.
 int set_pipe_size(int fd, int bytes) noexcept;
 

@@ -20,6 +20,7 @@
 #include "cli/cp_messages.hpp"
 #include "cli/cp_operands.hpp"
 #include "cli/interruption.hpp"
+#include "cli/source_total.hpp"
 #include "cli/terminal.hpp"
 
 namespace ferry::cli {
@@ -133,6 +134,7 @@ class CpRun {
   int run(const CpJobs& jobs);
 
  private:
+  void show_progress(const CpJobs& jobs);
   TreeOptions options_with_callbacks();
   void copy_one(const CpJob& job);
   void copy_waiting();
@@ -152,7 +154,8 @@ class CpRun {
   Terminal terminal_;
   Answers answers_;
   TreeCopier copier_;
-  std::vector<TreeOperand> waiting_;  // operands without anything special: copied together
+  std::vector<TreeOperand> waiting_;    // operands without anything special: copied together
+  std::unique_ptr<SourceTotal> total_;  // while there is a progress line
   CurrentOperand operand_;
   bool quiet_ = false;  // events are not reported: a second pass over directories
   bool failed_ = false;
@@ -300,10 +303,24 @@ void CpRun::copy_waiting() {
   }
 }
 
-int CpRun::run(const CpJobs& jobs) {
+void CpRun::show_progress(const CpJobs& jobs) {
   // A question and a moving line do not go together.
-  terminal_.start_progress(command_.interactive ? ProgressMode::never : command_.progress,
-                           [this] { return copier_.progress(); });
+  const ProgressMode mode = command_.interactive ? ProgressMode::never : command_.progress;
+  if (!Terminal::shows_progress(mode)) {
+    return;
+  }
+  if (SourceTotal::is_meaningful(command_.tree)) {
+    std::vector<std::string> sources;
+    for (const CpJob& job : jobs.jobs) {
+      sources.push_back(job.source);
+    }
+    total_ = std::make_unique<SourceTotal>(std::move(sources), command_.tree);
+  }
+  terminal_.start_progress([this] { return total_ ? total_->add_to(copier_.progress()) : copier_.progress(); });
+}
+
+int CpRun::run(const CpJobs& jobs) {
+  show_progress(jobs);
   SourcesSeen seen;
   for (const CpJob& job : jobs.jobs) {
     if (interruption_.token().stop_requested()) {
@@ -334,6 +351,7 @@ int CpRun::finish() {
     note(copier_.finish());
   }
   terminal_.stop_progress();
+  total_.reset();
   const int signal = interruption_.signal_number();
   const int status = signal != 0 ? 128 + signal : failed_ ? 1 : 0;
   if (command_.json) {

@@ -88,7 +88,8 @@ SIZE is a number of bytes, or one with a unit: K, M, G (powers of 1024), kB, MB,
 
 #Errors leave the old file as it was
 An existing file is replaced as a whole at the moment when its copy is complete: until then, and after
-any error or kill, it keeps its old content. Written in place, and so at risk while the copy runs: all
+any error or kill, it keeps its old content (a file of at most 4096 bytes that does not shrink is written
+by one write, which is done whole or not at all). Written in place, and so at risk while the copy runs: all
 files with --inplace; and a DEST that is a symbolic link, has other hard links, is a mount point, or is
 not a regular file, because there the same inode has to stay.
 

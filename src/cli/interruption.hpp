@@ -13,8 +13,8 @@
 namespace ferry::cli {
 
 /// While it lives, the first SIGINT, SIGTERM or SIGHUP becomes a stop request. A second one, or a job that has not
-/// ended one second after the first (a read from a silent pipe cannot be stopped), ends the process at once.
-/// Signals that were ignored when the program started stay ignored (nohup(1), background jobs of sh).
+/// ended one second after the first (a call may hang in the kernel, as on a dead network mount), ends the process at
+/// once. Signals that were ignored when the program started stay ignored (nohup(1), background jobs of sh).
 ///
 /// Create it before any other thread: threads inherit the signal mask. One at a time.
 class Interruption {

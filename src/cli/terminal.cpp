@@ -14,7 +14,6 @@ namespace ferry::cli {
 namespace {
 
 constexpr auto tick = std::chrono::milliseconds(100);
-constexpr auto quiet_start = std::chrono::milliseconds(500);  // short copies show nothing
 constexpr auto plain_interval = std::chrono::seconds(1);
 constexpr auto rate_window = std::chrono::seconds(3);
 
@@ -126,13 +125,14 @@ void Terminal::ask(std::string_view prefix, std::string_view question) {
   (void)std::fwrite(line.data(), 1, line.size(), stderr);
 }
 
-void Terminal::start_progress(ProgressMode mode, std::function<TreeProgress()> source) {
-  const bool redraw = is_terminal(stderr);
-  if (mode == ProgressMode::never || (mode == ProgressMode::automatic && !redraw)) {
-    return;
-  }
+bool Terminal::shows_progress(ProgressMode mode) {
+  return mode == ProgressMode::always || (mode == ProgressMode::automatic && is_terminal(stderr));
+}
+
+void Terminal::start_progress(std::function<TreeProgress()> source) {
   stop_progress();
   stopping_ = false;
+  const bool redraw = is_terminal(stderr);
   ticker_ = std::thread([this, source = std::move(source), redraw] { draw_until_stopped(source, redraw); });
 }
 
@@ -140,7 +140,7 @@ void Terminal::draw_until_stopped(const std::function<TreeProgress()>& source, b
   RateMeter meter;
   std::unique_lock lock(mutex_);
   const auto start = RateMeter::Clock::now();
-  auto next_line = start + (redraw ? quiet_start : std::chrono::milliseconds(plain_interval));
+  auto next_line = start + (redraw ? progress_begins_after : std::chrono::milliseconds(plain_interval));
   while (!wake_.wait_for(lock, tick, [this] { return stopping_; })) {
     const TreeProgress progress = source();
     const auto now = RateMeter::Clock::now();

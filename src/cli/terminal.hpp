@@ -24,6 +24,9 @@ enum class ProgressMode : std::uint8_t {
   never,
 };
 
+/// Copies that are done sooner show no progress.
+inline constexpr std::chrono::milliseconds progress_begins_after{500};
+
 /// Whether the stream is a terminal that obeys control sequences (TERM is set and not "dumb").
 [[nodiscard]] bool is_terminal(std::FILE* stream);
 /// is_terminal(), and the user did not opt out by a non-empty NO_COLOR (no-color.org).
@@ -54,7 +57,9 @@ class Terminal {
 
   /// Starts drawing progress on standard error ten times a second, from half a second on. `source` is called from
   /// another thread until stop_progress().
-  void start_progress(ProgressMode mode, std::function<TreeProgress()> source);
+  void start_progress(std::function<TreeProgress()> source);
+  /// Whether standard error is a place where `mode` wants progress.
+  [[nodiscard]] static bool shows_progress(ProgressMode mode);
   /// Ends drawing and clears the line. Harmless if nothing was started.
   void stop_progress();
 

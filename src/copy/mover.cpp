@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <poll.h>
 
 #include <algorithm>
 #include <array>
@@ -43,12 +44,18 @@ Result<std::uint64_t> Mover::move(std::uint64_t in_offset, std::uint64_t out_off
     if (settings_.stop != nullptr && settings_.stop->stop_requested()) {
       return failure({-ECANCELED, "copy"});
     }
+    if (!settings_.in_seekable && !has_input()) {
+      continue;
+    }
     const CopyMethod method = only_read_write_ ? CopyMethod::read_write : settings_.methods[current_];
     const Step result = step(method, in_offset + moved, out_offset + moved, length - moved);
     if (result.moved > 0) {
       moved += static_cast<std::uint64_t>(result.moved);
       account(method, static_cast<std::uint64_t>(result.moved));
       continue;
+    }
+    if (result.moved == -EAGAIN && !settings_.in_seekable) {
+      continue;  // open without blocking, and somebody else read what was there
     }
     if (method == CopyMethod::read_write) {
       if (result.moved == 0) {
@@ -109,6 +116,12 @@ int Mover::clear(std::uint64_t out_offset, std::uint64_t length) {
   const int punched = sys::fallocate(settings_.out, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, as_offset(out_offset),
                                      as_offset(old_content));
   return punched == 0 ? 0 : write_zeros(out_offset, old_content);
+}
+
+// A pipe may be silent for ever: not read before there is something to read, so that a stop request is met.
+bool Mover::has_input() const noexcept {
+  constexpr int look_every_ms = 50;
+  return sys::poll(settings_.in, POLLIN, look_every_ms) != 0;  // on an error, reading tells
 }
 
 Mover::Step Mover::step(CopyMethod method, std::uint64_t in_offset, std::uint64_t out_offset, std::uint64_t length) {

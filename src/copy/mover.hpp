@@ -72,6 +72,7 @@ class Mover {
   [[nodiscard]] int clear(std::uint64_t out_offset, std::uint64_t length);
   [[nodiscard]] int write_zeros(std::uint64_t out_offset, std::uint64_t length);
 
+  [[nodiscard]] bool has_input() const noexcept;
   [[nodiscard]] bool switch_to_read_write() noexcept;
   [[nodiscard]] bool source_has_more(std::uint64_t in_offset) const noexcept;
   void refuse(CopyMethod method, int errno_value) noexcept;

@@ -105,7 +105,8 @@ StagedFile::StagedFile(StagedFile&& other) noexcept
     : fd_(std::move(other.fd_)),
       dirfd_(other.dirfd_),
       name_(std::exchange(other.name_, nullptr)),
-      temporary_name_(std::exchange(other.temporary_name_, {})) {}
+      temporary_name_(std::exchange(other.temporary_name_, {})),
+      has_final_name_(std::exchange(other.has_final_name_, false)) {}
 
 StagedFile& StagedFile::operator=(StagedFile&& other) noexcept {
   if (this != &other) {
@@ -114,6 +115,7 @@ StagedFile& StagedFile::operator=(StagedFile&& other) noexcept {
     dirfd_ = other.dirfd_;
     name_ = std::exchange(other.name_, nullptr);
     temporary_name_ = std::exchange(other.temporary_name_, {});
+    has_final_name_ = std::exchange(other.has_final_name_, false);
   }
   return *this;
 }
@@ -146,6 +148,18 @@ Result<StagedFile> StagedFile::create(int dirfd, const char* name, std::uint32_t
   return file;
 }
 
+Result<StagedFile> StagedFile::create_unshared(int dirfd, const char* name, std::uint32_t mode) {
+  StagedFile file;
+  file.fd_.reset(sys::openat(dirfd, name, O_CREAT | O_EXCL | O_WRONLY | O_NOFOLLOW, mode));
+  if (!file.fd_) {
+    return fail(-file.fd_.get(), "openat", name);
+  }
+  file.dirfd_ = dirfd;
+  file.name_ = name;
+  file.has_final_name_ = true;
+  return file;
+}
+
 namespace {
 
 // Gives the file its name unless that is taken; 0 or -errno, and the operation that said so.
@@ -169,7 +183,9 @@ Result<void> StagedFile::commit(Existing existing) {
   const char* operation = "linkat";
   const bool unnamed = temporary_name_[0] == '\0';
   int result = 0;
-  if (existing == Existing::keep) {
+  if (has_final_name_) {
+    has_final_name_ = false;
+  } else if (existing == Existing::keep) {
     result = unnamed ? engine::link_unnamed(fd_.get(), dirfd_, name_)
                      : move_to_free_name(dirfd_, temporary_name_.data(), name_, operation);
   } else {
@@ -198,6 +214,10 @@ void StagedFile::discard() noexcept {
   if (temporary_name_[0] != '\0') {
     (void)sys::unlinkat(dirfd_, temporary_name_.data(), 0);  // before the lock goes with the descriptor
     temporary_name_ = {};
+  }
+  if (has_final_name_) {
+    (void)sys::unlinkat(dirfd_, name_, 0);
+    has_final_name_ = false;
   }
   fd_.reset();
   name_ = nullptr;

@@ -85,12 +85,17 @@ struct CopyJob {
   const std::uint32_t effective_gid;
   [[nodiscard]] bool is_root() const noexcept { return effective_uid == 0; }  // permission bits need not be asked about
 
+  // Whether a new entry's mode is set after its owner: until then nobody else is to get in.
+  [[nodiscard]] bool owner_may_change(const struct statx& source) const noexcept {
+    return options.preserve.owner && options.preserve.mode &&
+           (source.stx_uid != effective_uid || source.stx_gid != effective_gid);
+  }
+
   // Progress, for progress().
   std::atomic<std::uint64_t> bytes_done = 0;
   std::atomic<std::uint64_t> bytes_found = 0;
   std::atomic<std::uint64_t> entries_done = 0;
   std::atomic<std::uint64_t> entries_found = 0;
-  std::atomic<bool> walk_complete = false;
 
   [[nodiscard]] bool stopped() const noexcept { return options.copy.stop.stop_requested(); }
 

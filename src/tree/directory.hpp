@@ -86,6 +86,9 @@ class Directory {
   InodeIdentity destination_identity;
   struct statx source_status = {};
   struct statx destination_status = {};
+  // The temporary name that the new destination has until its worker shares it (staged_directory.hpp); else empty.
+  std::string staged_name;
+  bool destination_is_lost = false;   // it could not be given its name: nothing more is put there
   bool destination_is_new = false;    // made by this job: it holds nothing that this job did not put there
   bool has_default_acl = false;       // what is created in the destination inherits an ACL
   std::uint32_t added_mode_bits = 0;  // owner permissions given for the time of the copy, to be taken away at the end

@@ -129,6 +129,7 @@ bool EntryCopier::copy_changed(const CopyEntry& entry, int retries) {
 void EntryCopier::link_or_make(const CopyEntry& entry, InodeIdentity inode, std::uint32_t links,
                                const std::function<bool()>& make) {
   TreeName existing;
+  hooks_.share(entry.directory);
   Traversal::hold(entry.directory);  // before the claim: a deferred name may be linked, and let go of, at once
   const HardLinks::Claim claim = job_.hard_links.claim(inode, links, name_of(entry), existing);
   if (claim == HardLinks::Claim::deferred) {
@@ -288,7 +289,7 @@ bool EntryCopier::copy_special(const CopyEntry& entry, FileType type, int retrie
   }
   const mode_t permissions = options_.default_mode ? 0666 : source.stx_mode & 0777U;
   // For its owner alone until it has him; then the mode follows.
-  const bool restricts = options_.preserve.owner && options_.preserve.mode;
+  const bool restricts = job_.owner_may_change(source);
   const mode_t mode = (source.stx_mode & S_IFMT) | (restricts ? permissions & 0700U : permissions);
   const dev_t device = makedev(source.stx_rdev_major, source.stx_rdev_minor);
   const auto make = [&] {
@@ -338,12 +339,11 @@ void EntryCopier::preserve_by_path(const CopyEntry& entry, MetadataTarget from, 
 
 int EntryCopier::open_source(const CopyEntry& entry, bool follow) const {
   const int flags = O_RDONLY | (follow ? 0 : O_NOFOLLOW);
-  // O_NONBLOCK: if somebody put a fifo here, opening it must not hang. It says EWOULDBLOCK where a lease is held
-  // (fcntl(2), F_SETLEASE); then the plain open waits for its holder.
-  const int nonblocking = options_.copy_contents || !options_.recursive ? 0 : O_NONBLOCK;
+  // O_NONBLOCK: opening a fifo must not hang; should it be copied, its writer is waited for when reading. It says
+  // EWOULDBLOCK where a lease is held (fcntl(2), F_SETLEASE); then the plain open waits for its holder.
   return job_.descriptors.open_within_budget([&] {
-    const int fd = sys::openat(entry.directory.source_fd(), entry.source, flags | nonblocking);
-    return fd == -EWOULDBLOCK && nonblocking != 0 ? sys::openat(entry.directory.source_fd(), entry.source, flags) : fd;
+    const int fd = sys::openat(entry.directory.source_fd(), entry.source, flags | O_NONBLOCK);
+    return fd == -EWOULDBLOCK ? sys::openat(entry.directory.source_fd(), entry.source, flags) : fd;
   });
 }
 
@@ -396,10 +396,9 @@ bool EntryCopier::copy_regular(const CopyEntry& entry, bool any_type, int retrie
 
 // Puts the open source's content under the destination's name. True if it is there.
 bool EntryCopier::place(const CopyEntry& entry, Source& source) {
-  if (options_.copy.inplace) {
-    if (const std::optional<bool> written = write_quickly(entry, source)) {
-      return *written;
-    }
+  if (const std::optional<bool> written =
+          options_.copy.inplace ? write_quickly(entry, source) : overwrite_quickly(entry, source)) {
+    return *written;
   }
   // Nothing in a directory that this job has made is there unless this job put it there, so it is enough to look when a
   // name turns out to be taken.
@@ -466,11 +465,21 @@ EntryCopier::Outcome EntryCopier::place_new(const CopyEntry& entry, Source& sour
                                             const Existing& existing, std::string_view backup) {
   const int dirfd = entry.directory.destination_fd();
   const bool keeps = placement == Placement::replace_keep_attributes;
-  const std::uint32_t mode = keeps ? existing.status.stx_mode & 0777U : new_file_mode(source.status);
-  Result<StagedFile> staged = StagedFile::create(dirfd, entry.destination, mode);
+  // A large file would be a large leftover.
+  const bool is_unshared = placement == Placement::create && !entry.directory.staged_name.empty() &&
+                           source.status.stx_size <= small_file_bytes;
+  std::uint32_t mode = keeps ? existing.status.stx_mode & 0777U : new_file_mode(source.status);
+  if (is_unshared && job_.owner_may_change(source.status)) {
+    mode &= 0700U;  // it can be opened from now on: by its owner alone until it has him
+  }
+  const auto create = is_unshared ? StagedFile::create_unshared : StagedFile::create;
+  Result<StagedFile> staged = create(dirfd, entry.destination, mode);
   for (unsigned attempt = 0; !staged && is_out_of_descriptors(staged.error()) && job_.descriptors.make_room(attempt);
        ++attempt) {
-    staged = StagedFile::create(dirfd, entry.destination, mode);
+    staged = create(dirfd, entry.destination, mode);
+  }
+  if (is_unshared && !staged && staged.error().errno_value() == EEXIST) {
+    return Outcome::again;
   }
   if (!staged) {
     const int error = staged.error().errno_value();
@@ -661,14 +670,43 @@ EntryCopier::Outcome EntryCopier::write_in_place(const CopyEntry& entry, Source&
   return write_open(entry, source, std::move(out), status) ? Outcome::done : Outcome::failed;
 }
 
+// Whether no option asks for a look at what is there before it is written.
+bool EntryCopier::may_write_unseen(const CopyEntry& entry) const {
+  return options_.overwrite == Overwrite::replace && !options_.on_overwrite && !options_.remove_destination &&
+         options_.backup == Backup::none && !options_.destinations_may_collide && !entry.is_operand &&
+         !options_.attributes_only && !options_.dry_run;
+}
+
+// A file that can be overwritten by one write, which is as safe as replacing it and a quarter of the work. Empty: it
+// takes more than that, and nothing was done.
+std::optional<bool> EntryCopier::overwrite_quickly(const CopyEntry& entry, Source& source) {
+  if (entry.directory.destination_is_new || source.status.stx_size > overwrite_page_bytes || !may_write_unseen(entry)) {
+    return std::nullopt;
+  }
+  UniqueFd out(job_.descriptors.open_within_budget([&] {
+    return sys::openat(entry.directory.destination_fd(), entry.destination, O_RDWR | O_NOFOLLOW | O_NONBLOCK);
+  }));
+  struct statx status = {};
+  if (!out || sys::statx(out.get(), "", AT_EMPTY_PATH, STATX_BASIC_STATS, status) < 0 || status.stx_nlink != 1 ||
+      identity_of(status) == identity_of(source.status)) {
+    return std::nullopt;
+  }
+  const auto written = overwrite_page(source.fd.get(), source.status, out.get(), status, options_.copy);
+  if (!written) {
+    job_.fail_entry(problem_of(written.error()), written.error(), entry);
+    return false;
+  }
+  if (!*written) {
+    return std::nullopt;
+  }
+  job_.bytes_done.fetch_add((*written)->size_bytes, std::memory_order_relaxed);
+  return finish_open(entry, source, std::move(out), status, **written);
+}
+
 // In place, with no option that asks for a look first: opened at once, whether it exists or not. Empty: it takes more
 // than that.
 std::optional<bool> EntryCopier::write_quickly(const CopyEntry& entry, Source& source) {
-  const bool is_plain = options_.overwrite == Overwrite::replace && !options_.on_overwrite &&
-                        !options_.remove_destination && options_.backup == Backup::none &&
-                        !options_.destinations_may_collide && !entry.is_operand && !options_.preserve_hard_links &&
-                        !options_.dry_run;
-  if (!is_plain) {
+  if (!may_write_unseen(entry) || options_.preserve_hard_links) {
     return std::nullopt;
   }
   const int dirfd = entry.directory.destination_fd();
@@ -703,11 +741,17 @@ bool EntryCopier::write_open(const CopyEntry& entry, Source& source, UniqueFd ou
   if (!options_.attributes_only && !fill(entry, source, out.get(), old_size, device, report)) {
     return false;
   }
+  return finish_open(entry, source, std::move(out), status, report);
+}
+
+// What follows once the old file, which was `status`, has its new content.
+bool EntryCopier::finish_open(const CopyEntry& entry, Source& source, UniqueFd out, const struct statx& status,
+                              const CopyReport& report) {
   if (options_.preserve.any()) {
     const MetadataState state{status.stx_mode & 07777U, status.stx_uid, status.stx_gid, true};
     preserve_parts(entry, {source.fd.get(), false}, source.status, {out.get(), false}, state, options_.preserve);
   }
-  if (!sync(entry, out.get(), device)) {
+  if (!sync(entry, out.get(), identity_of(status).device)) {
     return false;
   }
   if (const int error = out.close(); error != 0) {

@@ -15,6 +15,7 @@ class EntryCopier {
   struct Hooks {
     std::function<void(std::uint64_t)> note_cost;  // how much work an entry was, in small files
     std::function<void(Directory&)> let_go;        // an entry that another worker left to this one is done
+    std::function<void(Directory&)> share;         // others get to know what is in the directory
   };
   EntryCopier(CopyJob& job, Hooks hooks);
 
@@ -77,6 +78,10 @@ class EntryCopier {
                     std::string_view backup);
   Outcome write_in_place(const CopyEntry& entry, Source& source, const Existing& existing);
   std::optional<bool> write_quickly(const CopyEntry& entry, Source& source);
+  std::optional<bool> overwrite_quickly(const CopyEntry& entry, Source& source);
+  [[nodiscard]] bool may_write_unseen(const CopyEntry& entry) const;
+  bool finish_open(const CopyEntry& entry, Source& source, UniqueFd out, const struct statx& status,
+                   const CopyReport& report);
   bool write_open(const CopyEntry& entry, Source& source, UniqueFd out, const struct statx& status);
   [[nodiscard]] int open_existing(const CopyEntry& entry, const Existing& existing);
   bool fill(const CopyEntry& entry, Source& source, int out, std::uint64_t out_old_size, std::uint64_t out_device,

@@ -39,6 +39,9 @@ bool is_dot_or_dot_dot(const char* name) noexcept {
 // More threads are started after this much work: starting one costs as much as copying about five small files.
 constexpr std::uint64_t cost_worth_a_thread = 48;
 
+// A directory is shared after so many entries at the latest: should the process be killed, they are copied again.
+constexpr std::size_t most_unshared_entries = 4096;
+
 }  // namespace
 
 FileType file_type_of_mode(std::uint32_t mode) noexcept {
@@ -174,7 +177,7 @@ void Traversal::work(unsigned worker, Task&& task) {
 
 // Reads one batch, leaves the rest of the directory as a task for whoever is free, and visits the batch.
 void Traversal::read(unsigned worker, const DirectoryRef& directory) {
-  for (;;) {
+  for (std::size_t visited = 0;;) {
     if (stopped()) {
       break;
     }
@@ -194,24 +197,32 @@ void Traversal::read(unsigned worker, const DirectoryRef& directory) {
     directory->read_position = batch->next_position();
     // A buffer left half empty means that the directory is at its end: the call that says so is made at once, on the
     // descriptor that is open anyway. Otherwise reading on is a task of its own, below those of this batch's
-    // directories.
+    // directories, unless the directory is better kept to this worker.
     const bool nearly_done = static_cast<std::size_t>(filled) < EntryBatch::buffer_bytes / 2;
-    if (!nearly_done) {
+    const bool keeps_it = is_unshared(*directory) && visited < most_unshared_entries && !scheduler_.has_idle_worker();
+    const bool reads_on = nearly_done || keeps_it;
+    if (!reads_on) {
+      share(worker, *directory);
       hold(*directory);
       scheduler_.push(worker, Task{.kind = Task::Kind::read, .directory = directory});
     }
     visit_all(worker, directory, batch, 0, batch->offsets.size());
-    if (!nearly_done) {
+    visited += batch->offsets.size();
+    if (!reads_on) {
       break;
     }
   }
+  share(worker, *directory);
   let_go(worker, *directory);
 }
 
 void Traversal::visit_all(unsigned worker, const DirectoryRef& directory, const std::shared_ptr<EntryBatch>& batch,
                           std::size_t begin, std::size_t end) {
+  std::vector<std::size_t> entered_later;  // tasks for everybody: not before the directory is shared
   for (std::size_t i = begin; i < end && !stopped(); ++i) {
-    if (end - i > 1 && scheduler_.has_idle_worker()) {
+    const bool is_another_idle = scheduler_.has_idle_worker();
+    if (is_another_idle && end - i > 1) {
+      share(worker, *directory);
       const std::size_t middle = i + (end - i + 1) / 2;
       hold(*directory);
       scheduler_.push(worker, Task{.kind = Task::Kind::visit,
@@ -224,11 +235,24 @@ void Traversal::visit_all(unsigned worker, const DirectoryRef& directory, const 
       end = middle;
     }
     const DirectoryEntry entry = batch->entry(i);
-    if (visit(worker, *directory, entry)) {
-      hold(*directory);
-      scheduler_.push(worker, Task{.kind = Task::Kind::enter, .directory = directory, .name = entry.name});
+    if (!visit(worker, *directory, entry)) {
+      continue;
+    }
+    if (is_unshared(*directory) && !is_another_idle) {
+      entered_later.push_back(i);
+    } else {
+      push_enter(worker, directory, entry.name);
     }
   }
+  for (const std::size_t i : entered_later) {
+    push_enter(worker, directory, batch->entry(i).name);
+  }
+}
+
+void Traversal::push_enter(unsigned worker, const DirectoryRef& directory, const char* name) {
+  share(worker, *directory);
+  hold(*directory);
+  scheduler_.push(worker, Task{.kind = Task::Kind::enter, .directory = directory, .name = name});
 }
 
 }  // namespace ferry

@@ -56,6 +56,10 @@ class Traversal {
   virtual DirectoryRef enter(unsigned worker, Directory& parent, std::string_view name) = 0;
   // Deals with one entry; true: it is a directory to be entered.
   virtual bool visit(unsigned worker, Directory& directory, const DirectoryEntry& entry) = 0;
+  // Until this is called, nobody but `worker` works in the directory that it has entered; afterwards others may.
+  virtual void share(unsigned /*worker*/, Directory& /*directory*/) {}
+  // Whether share() has yet to be called.
+  [[nodiscard]] virtual bool is_unshared(const Directory& /*directory*/) const noexcept { return false; }
   // All below the directory is done; its descriptors are open if they could be opened. Followed by their closing.
   virtual void leave(unsigned worker, Directory& directory) = 0;
   // getdents64 failed, or the directory could not be opened again.
@@ -96,6 +100,7 @@ class Traversal {
   void read(unsigned worker, const DirectoryRef& directory);
   void visit_all(unsigned worker, const DirectoryRef& directory, const std::shared_ptr<EntryBatch>& batch,
                  std::size_t begin, std::size_t end);
+  void push_enter(unsigned worker, const DirectoryRef& directory, const char* name);
 
   Descriptors& descriptors_;
   std::atomic<std::uint64_t> cost_ = 0;

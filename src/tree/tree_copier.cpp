@@ -4,6 +4,7 @@
 #include "base/sys.hpp"
 #include "tree/copy_job.hpp"
 #include "tree/entry_copier.hpp"
+#include "tree/staged_directory.hpp"
 #include "tree/traversal.hpp"
 #include "tree/workers.hpp"
 
@@ -51,6 +52,10 @@ struct TreeCopier::State final : public JobHolder, public Traversal {
   void operand(unsigned worker, std::size_t index) override { copy_operand(worker, operands_[index]); }
   DirectoryRef enter(unsigned worker, Directory& parent, std::string_view name) override;
   bool visit(unsigned worker, Directory& directory, const DirectoryEntry& entry) override;
+  void share(unsigned worker, Directory& directory) override;
+  [[nodiscard]] bool is_unshared(const Directory& directory) const noexcept override {
+    return !directory.staged_name.empty();
+  }
   void leave(unsigned worker, Directory& directory) override;
   void read_failed(Directory& directory, Error error) override;
   [[nodiscard]] bool stopped() const noexcept override { return job.stopped(); }
@@ -59,7 +64,9 @@ struct TreeCopier::State final : public JobHolder, public Traversal {
   [[nodiscard]] bool open_source(Directory& directory, const CopyEntry& entry);
   bool open_destination(Directory& directory, const CopyEntry& entry);
   [[nodiscard]] bool is_to_be_entered(const Directory& directory, const CopyEntry& entry) const;
-  int make_directory(const Directory& directory, const CopyEntry& entry);
+  int make_and_open_directory(Directory& directory, const CopyEntry& entry);
+  [[nodiscard]] mode_t new_directory_mode(const Directory& directory) const noexcept;
+  void merge_staged(Directory& directory, const CopyEntry& entry);
   [[nodiscard]] int open_existing_directory(const Directory& directory, const CopyEntry& entry);
   bool refuse_existing(const CopyEntry& entry, int error);
 
@@ -93,7 +100,8 @@ EntryCopier& TreeCopier::State::copier(unsigned worker) {
   if (!own) {
     own = std::make_unique<EntryCopier>(
         job, EntryCopier::Hooks{[this](std::uint64_t units) { note_cost(units); },
-                                [this, worker](Directory& directory) { let_go(worker, directory); }});
+                                [this, worker](Directory& directory) { let_go(worker, directory); },
+                                [this, worker](Directory& directory) { share(worker, directory); }});
   }
   return *own;
 }
@@ -239,6 +247,9 @@ void TreeCopier::State::copy_directory(unsigned worker, Directory& anchor, const
 // ---------------------------------------------------------------------------------------------- directories
 
 DirectoryRef TreeCopier::State::enter(unsigned worker, Directory& parent, std::string_view name) {
+  if (parent.destination_is_lost) {
+    return {};
+  }
   DirectoryRef child(new Directory(DirectoryRef(&parent), name));
   child->follow_source = job.options.dereference == Dereference::always;
   child->follow_destination = job.options.keep_directory_symlink;
@@ -314,11 +325,14 @@ bool TreeCopier::State::is_to_be_entered(const Directory& directory, const CopyE
 bool TreeCopier::State::open_destination(Directory& directory, const CopyEntry& entry) {
   // What was made a moment ago is most likely still empty; what was there most likely holds the rest, too.
   const bool is_surely_new = entry.directory.destination_is_new;
-  int made = is_surely_new ? make_directory(directory, entry) : -EEXIST;
-  int fd = made >= 0 || made == -EEXIST ? open_existing_directory(directory, entry) : made;
-  if (fd == -ENOENT && made == -EEXIST) {
-    made = make_directory(directory, entry);
-    fd = made >= 0 ? open_existing_directory(directory, entry) : made;
+  int fd = is_surely_new ? -ENOENT : open_existing_directory(directory, entry);
+  if (fd == -ENOENT) {
+    fd = make_and_open_directory(directory, entry);
+    directory.destination_is_new = fd >= 0;
+    if (fd == -EEXIST) {
+      const int made_meanwhile = open_existing_directory(directory, entry);
+      fd = made_meanwhile == -ENOENT ? -EEXIST : made_meanwhile;  // a symlink that leads nowhere has the name
+    }
   }
   if (job.options.dry_run && (fd == -ENOENT || is_surely_new)) {
     directory.destination_is_new = true;
@@ -329,9 +343,11 @@ bool TreeCopier::State::open_destination(Directory& directory, const CopyEntry& 
     return refuse_existing(entry, -fd);
   }
   directory.destination.reset(fd);
-  directory.destination_is_new = made >= 0;
   struct statx& status = directory.destination_status;
   if (const int result = sys::statx(fd, "", AT_EMPTY_PATH, STATX_BASIC_STATS, status); result < 0) {
+    if (!directory.staged_name.empty()) {
+      (void)sys::unlinkat(entry.directory.destination_fd(), directory.staged_name.c_str(), AT_REMOVEDIR);
+    }
     job.fail_entry(TreeProblem::cannot_stat_destination, -result, "statx", entry);
     return false;
   }
@@ -354,16 +370,82 @@ bool TreeCopier::State::open_destination(Directory& directory, const CopyEntry& 
 
 // With the source's permission bits less the umask, and with all the owner's, so that it can be filled; what is too
 // much is taken away at the end. While its owner may still change, nobody else gets in.
-int TreeCopier::State::make_directory(const Directory& directory, const CopyEntry& entry) {
-  if (job.options.dry_run) {
-    return 0;
-  }
+mode_t TreeCopier::State::new_directory_mode(const Directory& directory) const noexcept {
   const std::uint32_t source_mode = job.options.default_mode ? 0777U : directory.source_status.stx_mode & 01777U;
-  const struct statx& source = directory.source_status;
-  const bool owner_may_change = job.options.preserve.owner && job.options.preserve.mode &&
-                                (source.stx_uid != job.effective_uid || source.stx_gid != job.effective_gid);
-  const std::uint32_t mode = (owner_may_change ? source_mode & 0700U : source_mode) | 0700U;
-  return sys::mkdirat(entry.directory.destination_fd(), entry.destination, mode);
+  return (job.owner_may_change(directory.source_status) ? source_mode & 0700U : source_mode) | 0700U;
+}
+
+// A descriptor or -errno.
+int TreeCopier::State::make_and_open_directory(Directory& directory, const CopyEntry& entry) {
+  if (job.options.dry_run) {
+    return -ENOENT;
+  }
+  const mode_t mode = new_directory_mode(directory);
+  const int parent = entry.directory.destination_fd();
+  // An operand's directory is seen from the beginning; the ones in it, as soon as the files in them are whole.
+  const bool is_staged =
+      with_contents_ && !entry.is_operand && !job.options.copy.inplace && is_to_be_entered(directory, entry);
+  if (is_staged) {
+    std::string name = staged_directory_name(entry.destination);
+    const int fd = make_staged_directory(parent, name, mode, [&](const char* staged) {
+      return job.descriptors.open_within_budget(
+          [&] { return sys::openat(parent, staged, O_RDONLY | O_DIRECTORY | O_NOFOLLOW); });
+    });
+    if (fd >= 0) {
+      directory.staged_name = std::move(name);
+      return fd;
+    }
+  }
+  const int made = sys::mkdirat(parent, entry.destination, mode);
+  return made < 0 ? made : open_existing_directory(directory, entry);
+}
+
+void TreeCopier::State::share(unsigned /*worker*/, Directory& directory) {
+  if (directory.staged_name.empty()) {
+    return;
+  }
+  Directory& parent = *directory.parent;
+  const CopyEntry entry{parent, directory.name.c_str(), directory.name.c_str()};
+  if (auto pinned = job.descriptors.pin(parent); !pinned) {
+    job.fail_entry(TreeProblem::cannot_create_directory, pinned.error(), entry);
+    directory.staged_name.clear();
+    directory.destination_is_lost = true;
+    return;
+  }
+  const Pin pin(job.descriptors, parent);
+  const int published = publish_staged_directory(parent.destination_fd(), directory.staged_name,
+                                                 directory.destination.get(), entry.destination);
+  if (published < 0) {
+    merge_staged(directory, entry);
+  }
+  directory.staged_name.clear();
+}
+
+// Somebody else has made what the staged directory was to be, or it cannot be renamed: what is in it is moved.
+void TreeCopier::State::merge_staged(Directory& directory, const CopyEntry& entry) {
+  const int parent = entry.directory.destination_fd();
+  const int made = sys::mkdirat(parent, entry.destination, new_directory_mode(directory));
+  UniqueFd to(made >= 0 || made == -EEXIST ? open_existing_directory(directory, entry) : made);
+  struct statx status = {};
+  int result = to ? sys::statx(to.get(), "", AT_EMPTY_PATH, STATX_BASIC_STATS, status) : to.get();
+  if (result < 0) {
+    refuse_existing(entry, -result);
+    discard_staged_directory(parent, directory.staged_name, directory.destination.get());
+    directory.destination_is_lost = true;
+    return;
+  }
+  const bool replaces = job.options.overwrite == Overwrite::replace;
+  result = move_staged_entries(
+      parent, directory.staged_name, directory.destination.get(), to.get(), replaces, [&](const char* name, int error) {
+        job.fail_entry(TreeProblem::cannot_create_file, error, "renameat2", {directory, name, name});
+      });
+  if (result < 0) {
+    job.fail_entry(TreeProblem::cannot_create_directory, -result, "renameat2", entry);
+  }
+  directory.destination = std::move(to);
+  directory.destination_status = status;
+  directory.destination_identity = identity_of(status);
+  directory.destination_is_new = made >= 0;
 }
 
 int TreeCopier::State::open_existing_directory(const Directory& directory, const CopyEntry& entry) {
@@ -392,7 +474,7 @@ bool TreeCopier::State::refuse_existing(const CopyEntry& entry, int error) {
 
 // Metadata last: filling a directory changes its times, and its final mode may not allow filling.
 void TreeCopier::State::leave(unsigned /*worker*/, Directory& directory) {
-  if (job.options.dry_run || !directory.destination) {
+  if (job.options.dry_run || !directory.destination || directory.destination_is_lost) {
     return;
   }
   const int out = directory.destination.get();
@@ -425,6 +507,9 @@ void TreeCopier::State::leave(unsigned /*worker*/, Directory& directory) {
 // ------------------------------------------------------------------------------------------ entries and errors
 
 bool TreeCopier::State::visit(unsigned worker, Directory& directory, const DirectoryEntry& entry) {
+  if (directory.destination_is_lost) {
+    return false;
+  }
   job.entries_found.fetch_add(1, std::memory_order_relaxed);
   return copier(worker).copy({directory, entry.name, entry.name}, entry.type);
 }
@@ -489,7 +574,7 @@ TreeProgress TreeCopier::progress() const noexcept {
           .entries_done = job.entries_done,
           .bytes_found = job.bytes_found,
           .entries_found = job.entries_found,
-          .walk_complete = job.walk_complete};
+          .walk_complete = false};
 }
 
 Result<TreeReport> copy_tree(const std::filesystem::path& source, const std::filesystem::path& destination,

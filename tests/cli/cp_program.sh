@@ -152,6 +152,17 @@ progress_is_one_line_on_a_terminal_and_is_cleared() {
   cmp big copy
 }
 
+progress_of_a_tree_tells_the_total_and_the_time_left() {
+  need strace
+  mkdir tree
+  for i in {1..60}; do head -c 100K /dev/zero | tr '\0' x >"tree/$i"; done
+  ln tree/1 tree/linked
+  on_a_terminal "strace -D -qq -f -o trace -e trace=linkat -e inject=linkat:delay_enter=50000 '$FERRY' cp -a --jobs=1 tree copy"
+  # 60 files of 100 KiB, the second name of one counted once; 61 names and the directory.
+  grep -qE ' of 5\.9 MiB \([0-9]+%\)  [0-9]+ of 62 files  .*/s  0:0[0-9] left' shown || die "no total: $(cat -v shown)"
+  diff -r tree copy
+}
+
 progress_is_absent_in_a_pipe_and_on_request() {
   need strace
   head -c 1M /dev/zero | tr '\0' x >big

@@ -4,6 +4,8 @@
 #include <gtest/gtest.h>
 #include <sys/socket.h>
 
+#include <chrono>
+#include <cstring>
 #include <thread>
 
 #include "copy/capabilities.hpp"
@@ -269,6 +271,51 @@ TEST_F(CopyRangeTest, can_be_stopped) {
   CopyOptions options;
   options.stop = stop.get_token();
   EXPECT_EQ(copy_range(in(), 0, out(), 0, 100, options).error().errno_value(), ECANCELED);
+}
+
+TEST_F(CopyRangeTest, can_be_stopped_while_a_pipe_is_silent) {
+  int fds[2] = {-1, -1};
+  ASSERT_EQ(::pipe2(fds, O_CLOEXEC), 0);
+  const UniqueFd read_end(fds[0]);
+  const UniqueFd write_end(fds[1]);  // open, so that the pipe does not end either
+  std::stop_source stop;
+  CopyOptions options;
+  options.stop = stop.get_token();
+  const std::jthread stopper([&] {
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    stop.request_stop();
+  });
+  EXPECT_EQ(copy_range(read_end.get(), 0, out(), 0, 100, options).error().errno_value(), ECANCELED);
+}
+
+TEST_F(CopyRangeTest, a_pipe_that_is_open_without_blocking_is_waited_for) {
+  int fds[2] = {-1, -1};
+  ASSERT_EQ(::pipe2(fds, O_CLOEXEC | O_NONBLOCK), 0);
+  const UniqueFd read_end(fds[0]);
+  const std::jthread writer([write_end = UniqueFd(fds[1])] {
+    for (const char* part : {"one ", "two ", "three"}) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(10));
+      EXPECT_GT(::write(write_end.get(), part, std::strlen(part)), 0);
+    }
+  });
+  const auto report = copy_range(read_end.get(), 0, out(), 0, 1000);
+  ASSERT_TRUE(report) << report.error().to_string();
+  EXPECT_EQ(report->bytes_copied, 13U);
+  EXPECT_EQ(read_file(destination_), "one two three");
+}
+
+TEST_F(CopyRangeTest, a_pipe_is_read_though_it_cannot_be_waited_for) {
+  int fds[2] = {-1, -1};
+  ASSERT_EQ(::pipe2(fds, O_CLOEXEC), 0);
+  const UniqueFd read_end(fds[0]);
+  ASSERT_EQ(::write(fds[1], "content", 7), 7);
+  ::close(fds[1]);
+  FaultPlan plan;
+  plan.fail(Call::poll, ENOMEM);
+  const auto report = copy_range(read_end.get(), 0, out(), 0, 1000);
+  EXPECT_GT(plan.injected(), 0U);
+  ASSERT_TRUE(report) << report.error().to_string();
+  EXPECT_EQ(report->bytes_copied, 7U);
 }
 
 }  // namespace

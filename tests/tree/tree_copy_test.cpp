@@ -8,6 +8,7 @@
 #include <unistd.h>
 #include <ferry/tree.hpp>
 
+#include <array>
 #include <atomic>
 #include <filesystem>
 #include <string>
@@ -63,41 +64,82 @@ class CopyTree : public ::testing::Test {
   TreeReport report_;
 };
 
-TEST_F(CopyTree, archive_copy_of_a_small_file_takes_ten_system_calls) {
-  // Counted as the difference of two copies, so that what the job itself takes drops out.
+// System calls per small file of a copy from "s" to "d", as the difference of two copies, so that what the job itself
+// takes drops out. `prepare(root, files)` makes the two.
+template <typename Prepare>
+std::uint64_t calls_per_file(TreeOptions options, Prepare prepare) {
+  options.jobs = 1;
   const auto calls_for = [&](int files) {
     const Scratch scratch;
-    fs::create_directory(scratch.path("s"));
-    for (int i = 0; i < files; ++i) {
-      write_file(scratch.path("s/" + std::to_string(i)), std::string(4096, 'x'));
-    }
-    TreeOptions options = archive();
-    options.jobs = 1;
+    prepare(scratch, files);
     const FaultPlan plan;
     EXPECT_TRUE(copy_tree(scratch.path("s"), scratch.path("d"), options));
     return plan.total();
   };
-  // openat, statx, flistxattr, read, close of the source; openat, write, utimensat, linkat, close of the destination.
-  EXPECT_EQ(calls_for(200) - calls_for(100), 10U * 100U);
+  (void)calls_for(1);  // what is asked about a file system, is asked once
+  constexpr int more = 100;
+  const std::uint64_t calls = calls_for(2 * more) - calls_for(more);
+  EXPECT_EQ(calls % more, 0U);
+  return calls / more;
 }
 
-TEST_F(CopyTree, in_place_overwriting_of_a_small_file_takes_eight_system_calls) {
-  const auto calls_for = [&](int files) {
-    const Scratch scratch;
-    for (const char* side : {"s", "d"}) {
-      fs::create_directory(scratch.path(side));
-      for (int i = 0; i < files; ++i) {
-        write_file(scratch.path(std::string(side) + "/" + std::to_string(i)), std::string(40, *side));
-      }
-    }
-    TreeOptions options;
-    options.copy.inplace = true;
-    options.jobs = 1;
-    const FaultPlan plan;
-    EXPECT_TRUE(copy_tree(scratch.path("s"), scratch.path("d"), options));
-    return plan.total();
+void make_files(const std::string& directory, int files, const std::string& content) {
+  fs::create_directories(directory);
+  for (int i = 0; i < files; ++i) {
+    write_file(directory + "/" + std::to_string(i), content);
+  }
+}
+
+TEST_F(CopyTree, a_new_small_file_takes_ten_system_calls_in_an_archive_copy_and_nine_in_a_new_directory) {
+  const std::string page(4096, 'x');
+  // openat, statx, flistxattr, read, close of the source; openat, write, utimensat, linkat, close of the destination.
+  EXPECT_EQ(calls_per_file(archive(), [&](const Scratch& in, int files) { make_files(in.path("s"), files, page); }),
+            10U);
+  const auto below = [&](const Scratch& in, int files) { make_files(in.path("s/below"), files, page); };
+  EXPECT_EQ(calls_per_file(archive(), below), 9U);  // no linkat
+  EXPECT_EQ(calls_per_file({}, below), 7U);         // no flistxattr, no utimensat
+}
+
+TEST_F(CopyTree, overwriting_a_small_file_takes_nine_system_calls_and_eight_in_place) {
+  const auto both = [&](const Scratch& in, int files) {
+    make_files(in.path("s"), files, std::string(40, 's'));
+    make_files(in.path("d"), files, std::string(40, 'd'));
   };
-  EXPECT_EQ(calls_for(200) - calls_for(100), 8U * 100U);
+  EXPECT_EQ(calls_per_file({}, both), 9U);  // openat, statx, pread, close of both, and one pwrite
+  EXPECT_EQ(calls_per_file({.copy = {.inplace = true}}, both), 8U);
+}
+
+TEST_F(CopyTree, a_small_file_that_does_not_shrink_keeps_its_inode_and_others_are_replaced) {
+  fs::create_directory(destination());
+  for (const char* name : {"as long", "longer", "shorter", "large"}) {
+    write_file(destination(name), "old content");
+  }
+  write_file(source("as long"), "new content");
+  write_file(source("longer"), "new and longer content");
+  write_file(source("shorter"), "new");
+  write_file(source("large"), std::string(5000, 'n'));
+  const auto inode = [&](const char* name) { return status(destination(name)).st_ino; };
+  const auto before = std::array{inode("as long"), inode("longer"), inode("shorter"), inode("large")};
+  EXPECT_THAT(copy({}), IsEmpty());
+  EXPECT_EQ(inode("as long"), before[0]);
+  EXPECT_EQ(inode("longer"), before[1]);
+  EXPECT_NE(inode("shorter"), before[2]);
+  EXPECT_NE(inode("large"), before[3]);
+  for (const char* name : {"as long", "longer", "shorter", "large"}) {
+    EXPECT_EQ(read_file(destination(name)), read_file(source(name)));
+  }
+}
+
+TEST_F(CopyTree, a_running_program_is_replaced_although_it_is_small_and_cannot_be_written) {
+  fs::create_directory(destination());
+  write_file(source("program"), "new content");
+  write_file(destination("program"), "old content");
+  FaultPlan plan;
+  plan.fail(Call::openat, ETXTBSY, {.first = 4, .times = 1});  // both directories, the source, the old file
+  EXPECT_THAT(copy({.jobs = 1}), IsEmpty());
+  EXPECT_EQ(plan.injected(), 1U);
+  EXPECT_EQ(plan.count(Call::renameat2), 1U);
+  EXPECT_EQ(read_file(destination("program")), "new content");
 }
 
 TEST_F(CopyTree, hard_links_across_directories_stay_links) {

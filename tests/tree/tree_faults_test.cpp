@@ -60,8 +60,9 @@ class FaultyTree {
   [[nodiscard]] std::string source(const std::string& name) const { return scratch_.path("source/" + name); }
   [[nodiscard]] std::string destination(const std::string& name) const { return scratch_.path("destination/" + name); }
 
+  // The old "b" is longer than the new one, and so is replaced; "a" and "d/f" can be overwritten by one write.
   static std::string content(const std::string& name, const std::string& version) {
-    return version + " content of " + name;
+    return version + " content of " + name + (name == "b" && version == "old" ? ", which was longer" : "");
   }
 
   // How each regular file of the source stands in the destination; anything but absent, old and new is a half-written
@@ -187,7 +188,9 @@ INSTANTIATE_TEST_SUITE_P(
         Fault{Call::mkdirat, {EIO, ENOSPC, EACCES, EMLINK}}, Fault{Call::symlinkat, {EIO, ENOSPC}},
         Fault{Call::readlinkat, {EIO, EACCES}}, Fault{Call::mknodat, {EIO, ENOSPC, EPERM}},
         Fault{Call::utimensat, {EIO, EPERM}}, Fault{Call::fchmod, {EIO, EPERM}}, Fault{Call::listxattr, {EIO, ENOMEM}},
-        Fault{Call::getxattr, {EIO, ENOMEM}}, Fault{Call::setxattr, {ENOSPC, EIO, EDQUOT}}, Fault{Call::close, {EIO}}),
+        Fault{Call::getxattr, {EIO, ENOMEM}}, Fault{Call::setxattr, {ENOSPC, EIO, EDQUOT}}, Fault{Call::close, {EIO}},
+        Fault{Call::flock, {ENOLCK, EOPNOTSUPP}}, Fault{Call::pread, {EIO}},
+        Fault{Call::pwrite, {EIO, ENOSPC, EDQUOT}}),
     fault_name);
 
 TEST(TreeFaults, interrupted_calls_are_made_again) {
