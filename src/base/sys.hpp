@@ -19,6 +19,11 @@ struct file_clone_range;
 struct open_how;
 struct fiemap;
 struct io_uring_params;
+struct io_uring_sqe;
+struct io_uring_cqe;
+struct epoll_event;
+struct pollfd;
+struct iovec;
 struct utsname;
 
 namespace ferry::sys {
@@ -32,6 +37,8 @@ enum class Call : std::uint8_t {
   write,
   pread,
   pwrite,
+  preadv,
+  pwritev,
   lseek,
   copy_file_range,
   ficlone,
@@ -72,6 +79,18 @@ enum class Call : std::uint8_t {
   get_descriptor_limit,
   unshare_files,
   io_uring_setup,
+  io_uring_enter,
+  io_uring_register,
+  io_uring_nop,
+  io_uring_poll,
+  io_uring_cancel,
+  map_memory,
+  advise_memory,
+  eventfd,
+  epoll_create,
+  epoll_ctl,
+  epoll_wait,
+  poll,
   flock,
   get_file_flags,
   uname,
@@ -91,6 +110,8 @@ ssize_t read(int fd, void* buffer, std::size_t length) noexcept;
 ssize_t write(int fd, const void* buffer, std::size_t length) noexcept;
 ssize_t pread(int fd, void* buffer, std::size_t length, off_t offset) noexcept;
 ssize_t pwrite(int fd, const void* buffer, std::size_t length, off_t offset) noexcept;
+ssize_t preadv(int fd, const iovec* vectors, int count, off_t offset) noexcept;
+ssize_t pwritev(int fd, const iovec* vectors, int count, off_t offset) noexcept;
 off_t lseek(int fd, off_t offset, int whence) noexcept;
 ssize_t copy_file_range(int in, off_t* in_offset, int out, off_t* out_offset, std::size_t length) noexcept;
 int ficlone(int out, int in) noexcept;
@@ -160,6 +181,28 @@ int uname(struct utsname& out) noexcept;
 int get_descriptor_limit(rlimit& out) noexcept;
 /// unshare(CLONE_FILES): gives the calling thread its own copy of the descriptor table.
 int unshare_files() noexcept;
+/// Anonymous private memory of `bytes` (a multiple of the page); `flags` besides MAP_PRIVATE | MAP_ANONYMOUS.
+int map_memory(std::size_t bytes, int flags, void*& out) noexcept;
+void unmap_memory(void* memory, std::size_t bytes) noexcept;
+int advise_memory(void* memory, std::size_t bytes, int advice) noexcept;
+
+// Waiting.
+int eventfd(unsigned value, int flags) noexcept;
+int epoll_create() noexcept;
+int epoll_ctl(int epoll, int operation, int fd, epoll_event* event) noexcept;
+int epoll_wait(int epoll, epoll_event* events, int count, int timeout_ms) noexcept;
+int poll(pollfd* fds, unsigned count, int timeout_ms) noexcept;
+
+// io_uring. The queues are shared memory: what goes into and comes out of them passes through the two functions below
+// the calls. They do nothing in the library; the test build's let a fault plan refuse, answer or shorten a submission
+// as it does the system call that the submission stands for (a READ_FIXED is a pread).
 int io_uring_setup(unsigned entries, io_uring_params& parameters) noexcept;
+int io_uring_enter(int ring, unsigned submit, unsigned wait_for, unsigned flags, const void* argument,
+                   std::size_t argument_bytes) noexcept;
+int io_uring_register(int ring, unsigned opcode, const void* argument, unsigned count) noexcept;
+/// For each submission, complete, before the kernel may see it.
+void submitting(int ring, io_uring_sqe& submission) noexcept;
+/// The result of a completion.
+int result_of(int ring, const io_uring_cqe& completion) noexcept;
 
 }  // namespace ferry::sys
