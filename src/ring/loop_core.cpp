@@ -21,6 +21,10 @@ std::int64_t now_ns() noexcept {
 
 constexpr std::int64_t least_interval_ns = 1000;
 
+// io_uring passes on what is meant for the kernel alone when a blocking operation is interrupted: ERESTARTSYS (512) and
+// its kind, seen of a cancelled splice with Linux 6.18.
+bool is_interruption(std::int64_t result) noexcept { return result == -EINTR || (result <= -512 && result >= -516); }
+
 }  // namespace
 
 LoopCore::LoopCore(unsigned workers, UniqueFd wake_fd)
@@ -144,7 +148,7 @@ void LoopCore::to_worker(Operation& operation) {
 
 // One step is done: the operation is complete, or goes on.
 void LoopCore::settle(Operation& operation, std::int64_t result) {
-  if (result == -EINTR || result == -EAGAIN) {
+  if (is_interruption(result) || result == -EAGAIN) {
     if (operation.cancelled_) {
       finish(operation, -ECANCELED);
     } else {
