@@ -31,7 +31,7 @@ enum class CopyMethod : std::uint8_t {
   copy_file_range,  ///< In-kernel copy (copy_file_range(2)); not used before Linux 5.3, where it is unsafe.
   splice,           ///< Through a pipe (splice(2)).
   sendfile,         ///< In-kernel copy through the page cache (sendfile(2)).
-  uring,            ///< io_uring with registered buffers. Not in this version: never chosen, refused by ENOSYS.
+  uring,            ///< io_uring: several chunks in flight, each read into a registered buffer and written from it.
   read_write,       ///< pread(2) and pwrite(2) with one chunk buffer. Always works.
 };
 inline constexpr std::size_t copy_method_count = 6;
@@ -88,6 +88,7 @@ struct CopyProgress {
 inline constexpr std::size_t min_copy_chunk_size_bytes = std::size_t{64} << 10U;
 inline constexpr std::size_t default_copy_chunk_size_bytes = std::size_t{4} << 20U;
 inline constexpr std::size_t max_copy_chunk_size_bytes = std::size_t{64} << 20U;
+inline constexpr unsigned max_copy_queue_depth = 256;
 
 /// Sets the process-wide chunk size of the read_write method, in bytes: 64 KiB to 64 MiB; ERANGE outside, and the
 /// old value stays. Thread-safe; copies already running keep theirs.
@@ -100,9 +101,14 @@ struct CopyOptions {
   CopyMethodSet methods = CopyMethodSet::all();
   ReflinkMode reflink = ReflinkMode::automatic;
   SparseMode sparse = SparseMode::automatic;
-  /// Bytes per chunk of the read_write method, 64 KiB to 64 MiB (ERANGE outside); 0: copy_chunk_size() if that was
-  /// set, else a smaller size that was measured to be quicker.
+  /// Bytes per chunk of the read_write and uring methods, 64 KiB to 64 MiB (ERANGE outside); 0: copy_chunk_size() if
+  /// that was set, else a smaller size that was measured to be quicker.
   std::size_t chunk_size_bytes = 0;
+  /// Chunks in flight at once of the uring method, 1 to 256 (ERANGE outside); 0: 8.
+  unsigned queue_depth = 0;
+  /// Read and write files over small_file_bytes past the page cache (O_DIRECT) on each side that can; by the uring
+  /// method, which is then tried before all that move bytes. What is left of the last block goes through the cache.
+  bool direct = false;
   /// Most bytes of buffer this copy may hold (at least 64 KiB is used); 0: a share of what the cgroup and the machine
   /// have free. Smaller budgets mean smaller chunks.
   std::uint64_t memory_budget_bytes = 0;
@@ -132,6 +138,8 @@ struct CopyReport {
   std::array<int, copy_method_count> refused_errno = {};
   /// Bytes of data moved by all methods; holes are not counted.
   std::uint64_t bytes_copied = 0;
+  /// Bytes that went past the page cache on both sides (options.direct).
+  std::uint64_t direct_bytes = 0;
   /// Bytes of the result that are holes.
   std::uint64_t hole_bytes = 0;
   /// Size of the result in bytes.

@@ -203,12 +203,11 @@ Result<unsigned> Ring::submit_and_wait(unsigned completions, std::optional<std::
 
 Result<unsigned> Ring::State::enter(unsigned wait_for, std::optional<std::chrono::nanoseconds> timeout) {
   seal();
-  // What was filled in becomes visible with the tail.
-  io_uring_smp_store_release(queues.sq.ktail, queues.sq.sqe_tail);
   queues.sq.sqe_head = queues.sq.sqe_tail;
   if (polls_submissions) {
     return hand_to_kernel_thread(wait_for, timeout);
   }
+  io_uring_smp_store_release(queues.sq.ktail, queues.sq.sqe_tail);  // makes visible what was filled in
   unsigned taken = 0;
   for (;;) {
     const bool must_ask = wait_for > 0 || features.deferred_work || polls_completions || overflowed();
@@ -235,8 +234,9 @@ Result<unsigned> Ring::State::hand_to_kernel_thread(unsigned wait_for,
                                                     std::optional<std::chrono::nanoseconds> timeout) {
   const unsigned taken = std::exchange(pending, 0);
   unsigned flags = 0;
-  io_uring_smp_mb();  // the tail before the look at whether the thread sleeps
-  if ((__atomic_load_n(queues.sq.kflags, __ATOMIC_RELAXED) & IORING_SQ_NEED_WAKEUP) != 0) {
+  // The tail before the look at whether the thread sleeps, for all to see in this order: else both could miss it.
+  __atomic_exchange_n(queues.sq.ktail, queues.sq.sqe_tail, __ATOMIC_SEQ_CST);
+  if ((__atomic_load_n(queues.sq.kflags, __ATOMIC_SEQ_CST) & IORING_SQ_NEED_WAKEUP) != 0) {
     flags |= IORING_ENTER_SQ_WAKEUP;
   }
   if (wait_for > 0 || overflowed() || polls_completions) {

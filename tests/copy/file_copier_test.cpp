@@ -131,6 +131,8 @@ TEST_F(FileCopierTest, methods_that_do_not_work_alone_fail_with_their_own_error)
   ASSERT_FALSE(cloned);
   EXPECT_EQ(cloned.error().errno_value(), EOPNOTSUPP);  // tmpfs
   EXPECT_STREQ(cloned.error().operation, "FICLONE");
+  FaultPlan plan;
+  plan.fail(Call::io_uring_setup, ENOSYS);
   const auto uring = copy(source_, destination_, only(CopyMethod::uring));
   ASSERT_FALSE(uring);
   EXPECT_EQ(uring.error().errno_value(), ENOSYS);
