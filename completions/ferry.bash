@@ -5,9 +5,9 @@ _ferry_options() {
   case $1 in
     cp)
       echo "--archive --attributes-only --backup --backup= --chunk-size= --context --copy-contents --debug --dereference
-        --dry-run --explain --force --fsync --help --inplace --interactive --jobs= --json --keep-directory-symlink
+        --direct --dry-run --explain --force --fsync --help --inplace --interactive --jobs= --json --keep-directory-symlink
         --link --method= --no-clobber --no-dereference --no-preserve= --no-target-directory --one-file-system --parents
-        --preallocate --preserve --preserve= --progress --progress= --recursive --reflink --reflink=
+        --preallocate --preserve --preserve= --progress --progress= --queue-depth= --recursive --reflink --reflink=
         --remove-destination --sparse= --strip-trailing-slashes --suffix= --symbolic-link --target-directory= --update
         --update= --verbose --verify --version -a -b -d -f -H -i -L -l -n -P -p -R -r -S -s -T -t -u -v -x -Z"
       ;;
@@ -30,7 +30,7 @@ _ferry_values() {
     --update) echo "all none none-fail older" ;;
     --backup) echo "none off numbered t existing nil simple never" ;;
     --preserve | --no-preserve) echo "mode ownership timestamps links xattr all" ;;
-    --method) echo "reflink copy_file_range splice sendfile read_write" ;;
+    --method) echo "reflink copy_file_range splice sendfile uring read_write" ;;
     --preset) echo "share small-files medium-files flat" ;;
     --flags) echo "-a -r" ;;
     --peers) echo "cp rsync dd node bun std all" ;;
