@@ -281,6 +281,48 @@ class StagedFile {
   bool has_final_name_ = false;
 };
 
+/// One file of a copy_files() call.
+struct CopyPair {
+  std::filesystem::path source;
+  std::filesystem::path destination;
+};
+
+/// What carries out many copies at the same time.
+enum class CopyEngine : std::uint8_t {
+  automatic,  ///< The one that was measured to be quicker: threads (docs/PERFORMANCE.md).
+  uring,      ///< One thread and an event loop on io_uring, many files in flight. ENOSYS or EPERM where it is refused.
+  threads,    ///< A bounded number of workers, the calling thread among them.
+};
+/// "auto", "uring", "threads". Static storage.
+[[nodiscard]] std::string_view to_string(CopyEngine engine) noexcept;
+[[nodiscard]] std::optional<CopyEngine> parse_copy_engine(std::string_view name) noexcept;
+
+struct CopyFilesOptions {
+  /// For each file. `on_progress` is called by several threads at the same time. Between files and within large ones
+  /// `stop` ends the call; what was not copied counts as failed, with ECANCELED.
+  CopyOptions copy;
+  CopyEngine engine = CopyEngine::automatic;
+  /// threads: how many, 1 to 256; uring: files in flight, 1 to 256; 0: by the machine.
+  unsigned workers = 0;
+  /// Called once for each file, with its index, one call at a time, on any of the threads.
+  std::function<void(std::size_t index, const Result<CopyReport>& report)> on_result = {};
+};
+
+struct CopyFilesReport {
+  CopyReport total;                           ///< Of the files that were copied.
+  std::size_t copied = 0;                     ///< Files.
+  std::size_t failed = 0;                     ///< Files; each was told to on_result.
+  std::optional<Error> first_error;           ///< Of a file that failed, if any.
+  CopyEngine engine = CopyEngine::automatic;  ///< The one used.
+};
+
+/// Copies each pair as copy_file() would, in no particular order. A failure of one does not keep the others: success
+/// means that all were tried, `failed` tells. No two destinations should be one file.
+///
+/// Cost: about what the system calls of the files cost, divided by the cores; threads are started only where there is
+/// enough to do. Errors: EINVAL or ERANGE for the options, and with CopyEngine::uring those of Loop::create().
+[[nodiscard]] Result<CopyFilesReport> copy_files(std::span<const CopyPair> pairs, const CopyFilesOptions& options = {});
+
 /// Process-wide numbers since start or reset_copy_stats(), one slot per method. A snapshot; each number is exact,
 /// the set is not taken atomically.
 struct CopyStats {
