@@ -5,7 +5,7 @@
 source "$(dirname "$0")/../support/scenario.sh"
 need_root "mounts"
 
-methods=(reflink copy_file_range splice sendfile read_write)
+methods=(reflink copy_file_range splice sendfile uring read_write)
 
 copies_right() { # NAME SOURCE TARGET METHOD
   expect "$1: ferry cp -a --method=$4" "$FERRY" cp -aT "--method=$4" "$2" "$3" &&
@@ -51,6 +51,21 @@ tree_generator 6 "$SCRATCH/xfs/source" || exit 2
 for method in "${methods[@]}"; do
   copies_right "xfs to xfs" "$SCRATCH/xfs/source" "$SCRATCH/xfs/$method" "$method"
   rm -rf "$SCRATCH/xfs/$method"
+done
+
+say "past the page cache"
+for from in tmpfs ext4 xfs; do
+  [[ $from == xfs ]] || from=$from-from  # mounted by check_pair
+  for depth in 1 64; do
+    target=$SCRATCH/xfs/direct
+    [[ $from == xfs ]] || tree_generator 7 "$SCRATCH/$from/direct-source" 2>/dev/null || true
+    source=$SCRATCH/$from/direct-source
+    [[ -d $source ]] || source=$SCRATCH/$from/source
+    [[ -d $source ]] || continue
+    expect "--direct from $from" "$FERRY" cp -aT --direct "--queue-depth=$depth" --chunk-size=64K "$source" "$target" &&
+      expect "--direct from $from: differs from the source" tree_compare "$source" "$target"
+    rm -rf "$target"
+  done
 done
 
 say "an unknown method"
