@@ -11,8 +11,10 @@ calls+='|fdopendir|readdir|mkdir|mkdirat|unlink|unlinkat|rmdir|rename|renameat2?
 calls+='|readlinkat|mknod|mknodat|mkfifo|access|faccessat|f?chmod|fchmodat|[lf]?chown|fchownat|utimensat|futimens|dup[23]?'
 calls+='|[lf]?(list|get|set|remove)xattr|f?truncate|posix_fallocate|fallocate|posix_fadvise|fsync|fdatasync|syncfs|sync'
 calls+='|getrlimit|setrlimit|prlimit|unshare|syscall|mmap|munmap|madvise|sched_getaffinity|sysconf|uname|sysinfo'
+calls+='|eventfd|epoll_create1?|epoll_ctl|epoll_p?wait2?|p?poll'
 unqualified='syscall|copy_file_range|openat2?|fstatat|unlinkat|renameat2?|linkat|symlinkat|readlinkat|mknodat|mkdirat|ioctl'
 unqualified+='|fsetxattr|fgetxattr|flistxattr|utimensat|futimens|posix_fadvise|fallocate|ftruncate|fdatasync'
+unqualified+='|io_uring_(setup|enter2?|register[a-z_]*|unregister[a-z_]*|submit[a-z_]*|queue_init[a-z_]*|wait_cqes?[a-z_]*)'
 
 status=0
 for room in base ring copy meta tree sync map fuse; do
