@@ -13,8 +13,9 @@ namespace {
 // than a larger one (docs/PERFORMANCE.md).
 constexpr std::size_t cached_piece_bytes = std::size_t{128} << 10U;
 
-// The ring's own (docs/PERFORMANCE.md).
+// The ring's own, through the page cache and past it (docs/PERFORMANCE.md).
 constexpr std::size_t ring_piece_bytes = std::size_t{256} << 10U;
+constexpr std::size_t direct_piece_bytes = std::size_t{1} << 20U;
 constexpr unsigned default_queue_depth = 8;
 
 std::atomic<std::size_t> process_chunk_size = 0;  // 0: not set
@@ -59,7 +60,8 @@ Result<PipelineShape> pipeline_shape_for(const CopyOptions& options) {
   }
   const bool asked = options.chunk_size_bytes != 0 || process_chunk_size.load(std::memory_order_relaxed) != 0;
   CopyOptions sized = options;
-  sized.chunk_size_bytes = asked ? options.chunk_size_bytes : ring_piece_bytes;
+  const std::size_t unless_asked = options.direct ? direct_piece_bytes : ring_piece_bytes;
+  sized.chunk_size_bytes = asked ? options.chunk_size_bytes : unless_asked;
   const auto chunk = chunk_for(sized);
   if (!chunk) {
     return std::unexpected(chunk.error());
