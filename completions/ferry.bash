@@ -14,11 +14,20 @@ _ferry_options() {
     probe) echo "--help --json" ;;
     bench) echo "--help" ;;
     bench-tree)
-      echo "--cold --copies --flags --from --help --json --peers --preset --rival --rounds --source --stage --to --warm-up"
+      echo "--copies --from --grep --help --html --json --peers --readdir --rounds --source --syscalls --title --to --warm-up"
+      ;;
+    bench-trees)
+      echo "--cold --flags --from --grep --help --html --json --peers --preset --rival --rounds --source --stage --title --to
+        --warm --warm-up"
       ;;
     bench-file)
-      echo "--cold --from --fsync --help --json --method --peers --rival --rounds --size --sparse --to --warm-up"
+      echo "--cold --from --fsync --grep --help --html --json --method --peers --rival --rounds --size --sparse --title --to
+        --warm --warm-up"
       ;;
+    bench-copy-range) echo "--from --grep --help --html --iterations --json --rounds --size --title --to --warm-up" ;;
+    bench-counts) echo "--grep --help --html --json --title --to" ;;
+    bench-compare) echo "--fail-on --help --json --threshold" ;;
+    bench-report) echo "--charts --help --html --markdown --summary" ;;
     *) echo "--help --version" ;;
   esac
 }
@@ -33,7 +42,8 @@ _ferry_values() {
     --method) echo "reflink copy_file_range splice sendfile uring read_write" ;;
     --preset) echo "share small-files medium-files flat" ;;
     --flags) echo "-a -r" ;;
-    --peers) echo "cp rsync dd node bun std all" ;;
+    --fail-on) echo "any counts" ;;
+    --peers) echo "cp rsync tar dd find node bun std all none" ;;
   esac
 }
 
@@ -48,7 +58,7 @@ _ferry() {
   fi
   if [[ $command == bench ]]; then
     if [[ $COMP_CWORD -eq 2 ]]; then
-      mapfile -t COMPREPLY < <(compgen -W "tree file --help" -- "$current")
+      mapfile -t COMPREPLY < <(compgen -W "tree trees file copy-range counts compare report --help" -- "$current")
       return
     fi
     command=bench-${COMP_WORDS[2]}
