@@ -168,6 +168,44 @@ CLI::App* add_copy_range(CLI::App& app, SuiteArguments& arguments) {
   return suite;
 }
 
+CLI::App* add_zero_copy(CLI::App& app, SuiteArguments& arguments) {
+  CLI::App* const suite = app.add_subcommand(
+      "zero-copy",
+      "Copy one file by ways that touch its bytes in user space and by ways that do not, buffered and direct");
+  add_rounds(*suite, arguments, "--rounds");
+  add_places(*suite, arguments);
+  add_grep(*suite, arguments);
+  add_caches(*suite, arguments);
+  add_peers(*suite, arguments, {"cp", "rsync", "dd"});
+  add_sizes(*suite, arguments, "Sizes of the file, separated by commas [1M,10M,100M,1G]");
+  suite->add_option("--max-size", arguments.largest, "The standard sizes up to this one: 10G adds the largest [1G]")
+      ->check(CLI::Validator(check_size, "SIZE"))
+      ->excludes("--size");
+  suite->add_flag("--fsync", arguments.durable, "The time includes making the file durable");
+  return suite;
+}
+
+CLI::App* add_concurrent(CLI::App& app, SuiteArguments& arguments) {
+  CLI::App* const suite =
+      app.add_subcommand("concurrent", "Copy many files at the same time, by ferry::copy_files and by goroutines");
+  add_rounds(*suite, arguments, "--rounds");
+  add_places(*suite, arguments);
+  add_grep(*suite, arguments);
+  add_peers(*suite, arguments, {"go"});
+  suite->add_option("--files", arguments.files, "How many files [the seven standard scenarios; 50 if --size is given]")
+      ->check(CLI::Range(std::uint64_t{1}, std::uint64_t{1'000'000}));
+  add_sizes(*suite, arguments, "Size of each file; of a list, one scenario for each [1M if --files is given]");
+  suite
+      ->add_option("--mode", arguments.mode,
+                   "Engines: auto (its choice, and each by name), uring, threads, both [auto]")
+      ->check(CLI::IsMember({"auto", "uring", "threads", "both"}));
+  suite->add_option("--workers", arguments.workers, "Threads, or files in flight; 0: by the machine")
+      ->check(CLI::Range(0, 256))
+      ->capture_default_str();
+  suite->add_flag("--keep", arguments.keep, "Leave the copies of the last round, and say where");
+  return suite;
+}
+
 CLI::App* add_counts(CLI::App& app, SuiteArguments& arguments) {
   CLI::App* const counts = app.add_subcommand(
       "counts", "Count what one more file costs in system calls and allocations: the same on every run");
@@ -239,6 +277,33 @@ Outcome<void> require_cold_place(const SuiteArguments& arguments) {
   return {};
 }
 
+ZeroCopySuite zero_copy_of(const SuiteArguments& arguments) {
+  constexpr std::uint64_t usual_largest = std::uint64_t{1} << 30U;
+  const std::uint64_t largest =
+      arguments.largest.empty() ? usual_largest : parse_size(arguments.largest).value_or(usual_largest);
+  return {.sizes_bytes = arguments.sizes.empty() ? zero_copy_sizes(largest) : sizes_of(arguments),
+          .durable = arguments.durable};
+}
+
+ConcurrentSuite concurrent_of(const SuiteArguments& arguments) {
+  ConcurrentSuite suite{.scenarios = concurrent_scenarios(),
+                        .mode = arguments.mode == "uring"     ? ConcurrentMode::uring
+                                : arguments.mode == "threads" ? ConcurrentMode::threads
+                                : arguments.mode == "both"    ? ConcurrentMode::both
+                                                              : ConcurrentMode::automatic,
+                        .workers = arguments.workers,
+                        .keep = arguments.keep};
+  if (arguments.files != 0 || !arguments.sizes.empty()) {
+    const std::uint64_t files = arguments.files != 0 ? arguments.files : 50;
+    suite.scenarios.clear();
+    const auto sizes = arguments.sizes.empty() ? std::vector{std::uint64_t{1} << 20U} : sizes_of(arguments);
+    for (const std::uint64_t size : sizes) {
+      suite.scenarios.push_back({.files = files, .file_bytes = size});
+    }
+  }
+  return suite;
+}
+
 Plan plan_by_name(const CLI::App& suite, const SuiteArguments& arguments) {
   SuiteOptions options = options_of(arguments);
   const std::string name = suite.get_name();
@@ -269,6 +334,12 @@ Plan plan_by_name(const CLI::App& suite, const SuiteArguments& arguments) {
     }
     return plan_copy_range(copy_range, options);
   }
+  if (name == "zero-copy") {
+    return plan_zero_copy(zero_copy_of(arguments), options);
+  }
+  if (name == "concurrent") {
+    return plan_concurrent(concurrent_of(arguments), options);
+  }
   return plan_counts(options);
 }
 
@@ -280,7 +351,8 @@ std::vector<CLI::App*> add_suites(CLI::App& app, SuiteArguments& arguments) {
   repeat->add_option("copies", arguments.tree.copies)->required();
   repeat->add_option("source", arguments.source)->required();
   repeat->add_option("target", arguments.target)->required();
-  return {add_tree(app, arguments), add_trees(app, arguments), add_file(app, arguments), add_copy_range(app, arguments),
+  return {add_tree(app, arguments),       add_trees(app, arguments),     add_file(app, arguments),
+          add_copy_range(app, arguments), add_zero_copy(app, arguments), add_concurrent(app, arguments),
           add_counts(app, arguments)};
 }
 

@@ -31,6 +31,13 @@ struct SuiteArguments {
   bool sparse = false;
   bool durable = false;
 
+  // zero-copy and concurrent
+  std::string largest;
+  std::uint64_t files = 0;
+  std::string mode;
+  unsigned workers = 0;
+  bool keep = false;
+
   // copy-repeatedly
   std::string target;
 };

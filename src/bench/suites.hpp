@@ -81,6 +81,32 @@ struct CopyRangeSuite {
 };
 [[nodiscard]] Plan plan_copy_range(const CopyRangeSuite& suite, const SuiteOptions& options);
 
+/// One file between two open descriptors, by ways that touch its bytes in user space and by ways that do not.
+struct ZeroCopySuite {
+  std::vector<std::uint64_t> sizes_bytes;
+  bool durable = false;
+};
+/// 1 MiB, 10 MiB, 100 MiB, 1 GiB, 10 GiB: those of at most `largest`, and always the first.
+[[nodiscard]] std::vector<std::uint64_t> zero_copy_sizes(std::uint64_t largest);
+[[nodiscard]] Plan plan_zero_copy(const ZeroCopySuite& suite, const SuiteOptions& options);
+
+/// Many files at once, by ferry::copy_files and by goroutines.
+enum class ConcurrentMode : std::uint8_t {
+  automatic,  ///< What ferry chooses, in its default and in place; and both engines by name.
+  uring,
+  threads,
+  both,
+};
+struct ConcurrentSuite {
+  std::vector<FileSet> scenarios;
+  ConcurrentMode mode = ConcurrentMode::automatic;
+  unsigned workers = 0;
+  bool keep = false;  ///< The copies of the last round.
+};
+/// The seven with known results: 1000 files of 4 KiB to 5 of 50 MiB.
+[[nodiscard]] std::vector<FileSet> concurrent_scenarios();
+[[nodiscard]] Plan plan_concurrent(const ConcurrentSuite& suite, const SuiteOptions& options);
+
 /// What one more file costs in system calls and allocations: the same on every machine with the same kernel and
 /// libraries, so that two versions of ferry can be compared by it.
 [[nodiscard]] Plan plan_counts(const SuiteOptions& options);

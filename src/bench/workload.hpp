@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <optional>
+#include <utility>
 
 #include "bench/outcome.hpp"
 
@@ -21,6 +22,8 @@ class ScratchDirectory {
   ~ScratchDirectory();
 
   [[nodiscard]] const std::filesystem::path& path() const noexcept { return path_; }
+  /// It is not removed; gives its name.
+  [[nodiscard]] std::filesystem::path keep() noexcept { return std::exchange(path_, {}); }
 
  private:
   explicit ScratchDirectory(std::filesystem::path path) : path_(std::move(path)) {}
