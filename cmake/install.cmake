@@ -24,7 +24,7 @@ install(FILES ${PROJECT_BINARY_DIR}/ferryConfig.cmake ${PROJECT_BINARY_DIR}/ferr
 
 # pkg-config: a static library passes its own needs on, a shared one has them linked in.
 file(RELATIVE_PATH FERRY_PC_TO_PREFIX ${CMAKE_INSTALL_FULL_LIBDIR}/pkgconfig ${CMAKE_INSTALL_PREFIX})
-set(FERRY_PC_NEEDS "fmt spdlog libxxhash")
+set(FERRY_PC_NEEDS "fmt spdlog libxxhash liburing")
 if(FERRY_LIBRARY_TYPE STREQUAL STATIC_LIBRARY)
   set(FERRY_PC_REQUIRES "Requires: ${FERRY_PC_NEEDS}")
   set(FERRY_PC_LIBS "-L\${libdir} -lferry -pthread")

@@ -5,20 +5,29 @@ _ferry_options() {
   case $1 in
     cp)
       echo "--archive --attributes-only --backup --backup= --chunk-size= --context --copy-contents --debug --dereference
-        --dry-run --explain --force --fsync --help --inplace --interactive --jobs= --json --keep-directory-symlink
+        --direct --dry-run --explain --force --fsync --help --inplace --interactive --jobs= --json --keep-directory-symlink
         --link --method= --no-clobber --no-dereference --no-preserve= --no-target-directory --one-file-system --parents
-        --preallocate --preserve --preserve= --progress --progress= --recursive --reflink --reflink=
+        --preallocate --preserve --preserve= --progress --progress= --queue-depth= --recursive --reflink --reflink=
         --remove-destination --sparse= --strip-trailing-slashes --suffix= --symbolic-link --target-directory= --update
         --update= --verbose --verify --version -a -b -d -f -H -i -L -l -n -P -p -R -r -S -s -T -t -u -v -x -Z"
       ;;
     probe) echo "--help --json" ;;
     bench) echo "--help" ;;
     bench-tree)
-      echo "--cold --copies --flags --from --help --json --peers --preset --rival --rounds --source --stage --to --warm-up"
+      echo "--copies --from --grep --help --html --json --peers --readdir --rounds --source --syscalls --title --to --warm-up"
+      ;;
+    bench-trees)
+      echo "--cold --flags --from --grep --help --html --json --peers --preset --rival --rounds --source --stage --title --to
+        --warm --warm-up"
       ;;
     bench-file)
-      echo "--cold --from --fsync --help --json --method --peers --rival --rounds --size --sparse --to --warm-up"
+      echo "--cold --from --fsync --grep --help --html --json --method --peers --rival --rounds --size --sparse --title --to
+        --warm --warm-up"
       ;;
+    bench-copy-range) echo "--from --grep --help --html --iterations --json --rounds --size --title --to --warm-up" ;;
+    bench-counts) echo "--grep --help --html --json --title --to" ;;
+    bench-compare) echo "--fail-on --help --json --threshold" ;;
+    bench-report) echo "--charts --help --html --markdown --summary" ;;
     *) echo "--help --version" ;;
   esac
 }
@@ -30,10 +39,11 @@ _ferry_values() {
     --update) echo "all none none-fail older" ;;
     --backup) echo "none off numbered t existing nil simple never" ;;
     --preserve | --no-preserve) echo "mode ownership timestamps links xattr all" ;;
-    --method) echo "reflink copy_file_range splice sendfile read_write" ;;
+    --method) echo "reflink copy_file_range splice sendfile uring read_write" ;;
     --preset) echo "share small-files medium-files flat" ;;
     --flags) echo "-a -r" ;;
-    --peers) echo "cp rsync dd node bun std all" ;;
+    --fail-on) echo "any counts" ;;
+    --peers) echo "cp rsync tar dd find node bun std all none" ;;
   esac
 }
 
@@ -48,7 +58,7 @@ _ferry() {
   fi
   if [[ $command == bench ]]; then
     if [[ $COMP_CWORD -eq 2 ]]; then
-      mapfile -t COMPREPLY < <(compgen -W "tree file --help" -- "$current")
+      mapfile -t COMPREPLY < <(compgen -W "tree trees file copy-range counts compare report --help" -- "$current")
       return
     fi
     command=bench-${COMP_WORDS[2]}

@@ -31,7 +31,7 @@ enum class CopyMethod : std::uint8_t {
   copy_file_range,  ///< In-kernel copy (copy_file_range(2)); not used before Linux 5.3, where it is unsafe.
   splice,           ///< Through a pipe (splice(2)).
   sendfile,         ///< In-kernel copy through the page cache (sendfile(2)).
-  uring,            ///< io_uring with registered buffers. Not in this version: never chosen, refused by ENOSYS.
+  uring,            ///< io_uring: several chunks in flight, each read into a registered buffer and written from it.
   read_write,       ///< pread(2) and pwrite(2) with one chunk buffer. Always works.
 };
 inline constexpr std::size_t copy_method_count = 6;
@@ -88,6 +88,7 @@ struct CopyProgress {
 inline constexpr std::size_t min_copy_chunk_size_bytes = std::size_t{64} << 10U;
 inline constexpr std::size_t default_copy_chunk_size_bytes = std::size_t{4} << 20U;
 inline constexpr std::size_t max_copy_chunk_size_bytes = std::size_t{64} << 20U;
+inline constexpr unsigned max_copy_queue_depth = 256;
 
 /// Sets the process-wide chunk size of the read_write method, in bytes: 64 KiB to 64 MiB; ERANGE outside, and the
 /// old value stays. Thread-safe; copies already running keep theirs.
@@ -100,9 +101,14 @@ struct CopyOptions {
   CopyMethodSet methods = CopyMethodSet::all();
   ReflinkMode reflink = ReflinkMode::automatic;
   SparseMode sparse = SparseMode::automatic;
-  /// Bytes per chunk of the read_write method, 64 KiB to 64 MiB (ERANGE outside); 0: copy_chunk_size() if that was
-  /// set, else a smaller size that was measured to be quicker.
+  /// Bytes per chunk of the read_write and uring methods, 64 KiB to 64 MiB (ERANGE outside); 0: copy_chunk_size() if
+  /// that was set, else a smaller size that was measured to be quicker.
   std::size_t chunk_size_bytes = 0;
+  /// Chunks in flight at once of the uring method, 1 to 256 (ERANGE outside); 0: 8.
+  unsigned queue_depth = 0;
+  /// Read and write files over small_file_bytes past the page cache (O_DIRECT) on each side that can; by the uring
+  /// method, which is then tried before all that move bytes. What is left of the last block goes through the cache.
+  bool direct = false;
   /// Most bytes of buffer this copy may hold (at least 64 KiB is used); 0: a share of what the cgroup and the machine
   /// have free. Smaller budgets mean smaller chunks.
   std::uint64_t memory_budget_bytes = 0;
@@ -132,6 +138,8 @@ struct CopyReport {
   std::array<int, copy_method_count> refused_errno = {};
   /// Bytes of data moved by all methods; holes are not counted.
   std::uint64_t bytes_copied = 0;
+  /// Bytes that went past the page cache on both sides (options.direct).
+  std::uint64_t direct_bytes = 0;
   /// Bytes of the result that are holes.
   std::uint64_t hole_bytes = 0;
   /// Size of the result in bytes.
@@ -272,6 +280,48 @@ class StagedFile {
   std::array<char, 32> temporary_name_ = {};  // empty: unnamed, or named from the beginning
   bool has_final_name_ = false;
 };
+
+/// One file of a copy_files() call.
+struct CopyPair {
+  std::filesystem::path source;
+  std::filesystem::path destination;
+};
+
+/// What carries out many copies at the same time.
+enum class CopyEngine : std::uint8_t {
+  automatic,  ///< The one that was measured to be quicker: threads (docs/PERFORMANCE.md).
+  uring,      ///< One thread and an event loop on io_uring, many files in flight. ENOSYS or EPERM where it is refused.
+  threads,    ///< A bounded number of workers, the calling thread among them.
+};
+/// "auto", "uring", "threads". Static storage.
+[[nodiscard]] std::string_view to_string(CopyEngine engine) noexcept;
+[[nodiscard]] std::optional<CopyEngine> parse_copy_engine(std::string_view name) noexcept;
+
+struct CopyFilesOptions {
+  /// For each file. `on_progress` is called by several threads at the same time. Between files and within large ones
+  /// `stop` ends the call; what was not copied counts as failed, with ECANCELED.
+  CopyOptions copy;
+  CopyEngine engine = CopyEngine::automatic;
+  /// threads: how many, 1 to 256; uring: files in flight, 1 to 256; 0: by the machine.
+  unsigned workers = 0;
+  /// Called once for each file, with its index, one call at a time, on any of the threads.
+  std::function<void(std::size_t index, const Result<CopyReport>& report)> on_result = {};
+};
+
+struct CopyFilesReport {
+  CopyReport total;                           ///< Of the files that were copied.
+  std::size_t copied = 0;                     ///< Files.
+  std::size_t failed = 0;                     ///< Files; each was told to on_result.
+  std::optional<Error> first_error;           ///< Of a file that failed, if any.
+  CopyEngine engine = CopyEngine::automatic;  ///< The one used.
+};
+
+/// Copies each pair as copy_file() would, in no particular order. A failure of one does not keep the others: success
+/// means that all were tried, `failed` tells. No two destinations should be one file.
+///
+/// Cost: about what the system calls of the files cost, divided by the cores; threads are started only where there is
+/// enough to do. Errors: EINVAL or ERANGE for the options, and with CopyEngine::uring those of Loop::create().
+[[nodiscard]] Result<CopyFilesReport> copy_files(std::span<const CopyPair> pairs, const CopyFilesOptions& options = {});
 
 /// Process-wide numbers since start or reset_copy_stats(), one slot per method. A snapshot; each number is exact,
 /// the set is not taken atomically.

@@ -34,6 +34,8 @@
 
 #include <ferry/base.hpp>
 #include <ferry/copy.hpp>
+#include <ferry/loop.hpp>
+#include <ferry/task.hpp>
 
 namespace ferry {
 
@@ -821,6 +823,14 @@ class MappedFile {
   /// The same for the pages that touch the range; data_and_metadata flushes the whole file.
   [[nodiscard]] Result<void> flush_range(std::uint64_t offset, std::uint64_t length,
                                          Durability durability = Durability::data);
+
+  /// flush() as a coroutine: the loop waits for fdatasync(2) or fsync(2), of the whole file. While it waits, other
+  /// flushes ask the kernel, pending_bytes() no longer counts what is on its way, and unmap() says EBUSY. Cancelled or
+  /// failed, it leaves everything pending. The map must live until it ends.
+  [[nodiscard]] Task<Result<void>> flush_async(Loop& loop, Durability durability = Durability::data);
+  /// update(), then flush_async(). `bytes` must stay until the task starts.
+  [[nodiscard]] Task<Result<void>> update_async(Loop& loop, std::uint64_t offset, std::span<const std::byte> bytes,
+                                                Durability durability = Durability::data);
 
   // ------------------------------------------------------------------------------------------ failure model
   /// Calls `function` and turns a SIGBUS that it meets on this map (the file was truncated by somebody else, the disk

@@ -7,6 +7,7 @@
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
+#include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/file.h>
 #include <sys/inotify.h>
@@ -14,6 +15,7 @@
 #include <sys/mman.h>
 #include <sys/sendfile.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
 #include <sys/utsname.h>
 #include <sys/xattr.h>
 #include <unistd.h>
@@ -55,6 +57,20 @@ ssize_t transfer_call([[maybe_unused]] Call call, std::size_t length, Function f
   return kernel_call(call, [&] { return function(length); });
 }
 
+// The same for vectors: a plan that shortens leaves a part of the first one.
+template <typename All, typename First>
+ssize_t vector_call(Call call, [[maybe_unused]] const iovec* vectors, int count, All all,
+                    [[maybe_unused]] First first) noexcept {
+#ifdef FERRY_SYS_FAULTS
+  if (count > 0) {
+    if (const std::size_t limit = testing::limited_length(call, vectors->iov_len); limit < vectors->iov_len) {
+      return kernel_call(call, [&] { return first(limit); });
+    }
+  }
+#endif
+  return kernel_call(call, [&] { return all(count); });
+}
+
 }  // namespace
 
 const char* name(Call call) noexcept {
@@ -66,6 +82,8 @@ const char* name(Call call) noexcept {
     case Call::write: return "write";
     case Call::pread: return "pread";
     case Call::pwrite: return "pwrite";
+    case Call::preadv: return "preadv";
+    case Call::pwritev: return "pwritev";
     case Call::lseek: return "lseek";
     case Call::copy_file_range: return "copy_file_range";
     case Call::ficlone: return "FICLONE";
@@ -106,8 +124,19 @@ const char* name(Call call) noexcept {
     case Call::get_descriptor_limit: return "getrlimit";
     case Call::unshare_files: return "unshare";
     case Call::io_uring_setup: return "io_uring_setup";
-    case Call::flock: return "flock";
+    case Call::io_uring_enter: return "io_uring_enter";
+    case Call::io_uring_register: return "io_uring_register";
+    case Call::io_uring_nop: return "IORING_OP_NOP";
+    case Call::io_uring_poll: return "IORING_OP_POLL_ADD";
+    case Call::io_uring_cancel: return "IORING_OP_ASYNC_CANCEL";
+    case Call::map_memory: return "mmap";
+    case Call::advise_memory: return "madvise";
+    case Call::eventfd: return "eventfd";
+    case Call::epoll_create: return "epoll_create1";
+    case Call::epoll_ctl: return "epoll_ctl";
+    case Call::epoll_wait: return "epoll_wait";
     case Call::poll: return "poll";
+    case Call::flock: return "flock";
     case Call::get_file_flags: return "F_GETFL";
     case Call::uname: return "uname";
     case Call::mmap: return "mmap";
@@ -120,7 +149,6 @@ const char* name(Call call) noexcept {
     case Call::membarrier: return "membarrier";
     case Call::inotify_init: return "inotify_init1";
     case Call::inotify_add_watch: return "inotify_add_watch";
-    case Call::eventfd: return "eventfd";
     case Call::set_signal_action: return "sigaction";
     case Call::count_: break;
   }
@@ -134,6 +162,8 @@ ssize_t read(int fd, void* buffer, std::size_t length) noexcept { return transfe
 ssize_t write(int fd, const void* buffer, std::size_t length) noexcept { return transfer_call(Call::write, length, [&](std::size_t n) { return ::write(fd, buffer, n); }); }
 ssize_t pread(int fd, void* buffer, std::size_t length, off_t offset) noexcept { return transfer_call(Call::pread, length, [&](std::size_t n) { return ::pread(fd, buffer, n, offset); }); }
 ssize_t pwrite(int fd, const void* buffer, std::size_t length, off_t offset) noexcept { return transfer_call(Call::pwrite, length, [&](std::size_t n) { return ::pwrite(fd, buffer, n, offset); }); }
+ssize_t preadv(int fd, const iovec* vectors, int count, off_t offset) noexcept { return vector_call(Call::preadv, vectors, count, [&](int n) { return ::preadv(fd, vectors, n, offset); }, [&](std::size_t n) { return ::pread(fd, vectors->iov_base, n, offset); }); }
+ssize_t pwritev(int fd, const iovec* vectors, int count, off_t offset) noexcept { return vector_call(Call::pwritev, vectors, count, [&](int n) { return ::pwritev(fd, vectors, n, offset); }, [&](std::size_t n) { return ::pwrite(fd, vectors->iov_base, n, offset); }); }
 off_t lseek(int fd, off_t offset, int whence) noexcept { return kernel_call(Call::lseek, [&] { return ::lseek(fd, offset, whence); }); }
 ssize_t copy_file_range(int in, off_t* in_offset, int out, off_t* out_offset, std::size_t length) noexcept { return transfer_call(Call::copy_file_range, length, [&](std::size_t n) { return ::copy_file_range(in, in_offset, out, out_offset, n, 0); }); }
 int ficlone(int out, int in) noexcept { return kernel_call(Call::ficlone, [&] { return ::ioctl(out, FICLONE, in); }); }
@@ -211,6 +241,22 @@ int set_signal_action(int signal, const struct sigaction* action, struct sigacti
 int get_descriptor_limit(rlimit& out) noexcept { return kernel_call(Call::get_descriptor_limit, [&] { return ::getrlimit(RLIMIT_NOFILE, &out); }); }
 int unshare_files() noexcept { return kernel_call(Call::unshare_files, [&] { return ::unshare(CLONE_FILES); }); }
 int io_uring_setup(unsigned entries, io_uring_params& parameters) noexcept { return kernel_call(Call::io_uring_setup, [&] { return static_cast<int>(::syscall(SYS_io_uring_setup, entries, &parameters)); }); }
+int io_uring_enter(int ring, unsigned submit, unsigned wait_for, unsigned flags, const void* argument, std::size_t argument_bytes) noexcept { return kernel_call(Call::io_uring_enter, [&] { return static_cast<int>(::syscall(SYS_io_uring_enter, ring, submit, wait_for, flags, argument, argument_bytes)); }); }
+int io_uring_register(int ring, unsigned opcode, const void* argument, unsigned count) noexcept { return kernel_call(Call::io_uring_register, [&] { return static_cast<int>(::syscall(SYS_io_uring_register, ring, opcode, argument, count)); }); }
+#ifdef FERRY_SYS_FAULTS
+void submitting(int ring, io_uring_sqe& submission) noexcept { testing::alter_submission(ring, submission); }
+int result_of(int ring, const io_uring_cqe& completion) noexcept { return testing::altered_result(ring, completion); }
+#else
+void submitting([[maybe_unused]] int ring, [[maybe_unused]] io_uring_sqe& submission) noexcept {}
+int result_of([[maybe_unused]] int ring, const io_uring_cqe& completion) noexcept { return completion.res; }
+#endif
+
+int map_memory(std::size_t bytes, int flags, void*& out) noexcept { return kernel_call(Call::map_memory, [&] { out = ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | flags, -1, 0); return out == MAP_FAILED ? -1 : 0; }); }
+void unmap_memory(void* memory, std::size_t bytes) noexcept { (void)::munmap(memory, bytes); }
+int advise_memory(void* memory, std::size_t bytes, int advice) noexcept { return kernel_call(Call::advise_memory, [&] { return ::madvise(memory, bytes, advice); }); }
+int epoll_create() noexcept { return kernel_call(Call::epoll_create, [&] { return ::epoll_create1(EPOLL_CLOEXEC); }); }
+int epoll_ctl(int epoll, int operation, int fd, epoll_event* event) noexcept { return kernel_call(Call::epoll_ctl, [&] { return ::epoll_ctl(epoll, operation, fd, event); }); }
+int epoll_wait(int epoll, epoll_event* events, int count, int timeout_ms) noexcept { return kernel_call(Call::epoll_wait, [&] { return ::epoll_wait(epoll, events, count, timeout_ms); }); }
 // clang-format on
 
 // Not retried: on Linux the descriptor is gone even when close says EINTR (close(2)).

@@ -21,6 +21,10 @@ struct sigaction;
 struct open_how;
 struct fiemap;
 struct io_uring_params;
+struct io_uring_sqe;
+struct io_uring_cqe;
+struct epoll_event;
+struct iovec;
 struct utsname;
 
 namespace ferry::sys {
@@ -34,6 +38,8 @@ enum class Call : std::uint8_t {
   write,
   pread,
   pwrite,
+  preadv,
+  pwritev,
   lseek,
   copy_file_range,
   ficlone,
@@ -74,9 +80,20 @@ enum class Call : std::uint8_t {
   get_descriptor_limit,
   unshare_files,
   io_uring_setup,
+  io_uring_enter,
+  io_uring_register,
+  io_uring_nop,
+  io_uring_poll,
+  io_uring_cancel,
+  map_memory,
+  advise_memory,
+  eventfd,
+  epoll_create,
+  epoll_ctl,
+  epoll_wait,
+  poll,
   flock,
   get_file_flags,
-  poll,
   uname,
   mmap,
   munmap,
@@ -88,7 +105,6 @@ enum class Call : std::uint8_t {
   membarrier,
   inotify_init,
   inotify_add_watch,
-  eventfd,
   set_signal_action,
   count_,
 };
@@ -106,6 +122,8 @@ ssize_t read(int fd, void* buffer, std::size_t length) noexcept;
 ssize_t write(int fd, const void* buffer, std::size_t length) noexcept;
 ssize_t pread(int fd, void* buffer, std::size_t length, off_t offset) noexcept;
 ssize_t pwrite(int fd, const void* buffer, std::size_t length, off_t offset) noexcept;
+ssize_t preadv(int fd, const iovec* vectors, int count, off_t offset) noexcept;
+ssize_t pwritev(int fd, const iovec* vectors, int count, off_t offset) noexcept;
 off_t lseek(int fd, off_t offset, int whence) noexcept;
 ssize_t copy_file_range(int in, off_t* in_offset, int out, off_t* out_offset, std::size_t length) noexcept;
 int ficlone(int out, int in) noexcept;
@@ -186,9 +204,6 @@ int membarrier(int command) noexcept;
 /// IN_CLOEXEC is always added.
 int inotify_init(int flags) noexcept;
 int inotify_add_watch(int fd, const char* path, std::uint32_t events) noexcept;
-int poll(pollfd* fds, unsigned count, int timeout_ms) noexcept;
-/// EFD_CLOEXEC is always added.
-int eventfd(unsigned value, int flags) noexcept;
 
 // The process.
 /// sigaction(2); async-signal-safe.
@@ -199,6 +214,29 @@ int uname(struct utsname& out) noexcept;
 int get_descriptor_limit(rlimit& out) noexcept;
 /// unshare(CLONE_FILES): gives the calling thread its own copy of the descriptor table.
 int unshare_files() noexcept;
+/// Anonymous private memory of `bytes` (a multiple of the page); `flags` besides MAP_PRIVATE | MAP_ANONYMOUS.
+int map_memory(std::size_t bytes, int flags, void*& out) noexcept;
+void unmap_memory(void* memory, std::size_t bytes) noexcept;
+int advise_memory(void* memory, std::size_t bytes, int advice) noexcept;
+
+// Waiting.
+/// EFD_CLOEXEC is always added.
+int eventfd(unsigned value, int flags) noexcept;
+int poll(pollfd* fds, unsigned count, int timeout_ms) noexcept;
+int epoll_create() noexcept;
+int epoll_ctl(int epoll, int operation, int fd, epoll_event* event) noexcept;
+int epoll_wait(int epoll, epoll_event* events, int count, int timeout_ms) noexcept;
+
+// io_uring. The queues are shared memory: what goes into and comes out of them passes through the two functions below
+// the calls. They do nothing in the library; the test build's let a fault plan refuse, answer or shorten a submission
+// as it does the system call that the submission stands for (a READ_FIXED is a pread).
 int io_uring_setup(unsigned entries, io_uring_params& parameters) noexcept;
+int io_uring_enter(int ring, unsigned submit, unsigned wait_for, unsigned flags, const void* argument,
+                   std::size_t argument_bytes) noexcept;
+int io_uring_register(int ring, unsigned opcode, const void* argument, unsigned count) noexcept;
+/// For each submission, complete, before the kernel may see it.
+void submitting(int ring, io_uring_sqe& submission) noexcept;
+/// The result of a completion.
+int result_of(int ring, const io_uring_cqe& completion) noexcept;
 
 }  // namespace ferry::sys

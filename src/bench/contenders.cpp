@@ -6,6 +6,9 @@
 #include <fmt/format.h>
 #include <ferry/base.hpp>
 
+#include "bench/hardware_counters.hpp"
+#include "bench/system_calls.hpp"
+
 namespace ferry::bench {
 namespace {
 
@@ -17,12 +20,14 @@ void replace_all(std::string& text, std::string_view what, const std::string& wi
 
 }  // namespace
 
-bool takes_part(const SuiteOptions& options, const Peer& peer, bool usual) {
-  if (options.peers.empty()) {
-    return usual;
-  }
-  return std::ranges::any_of(options.peers,
-                             [&peer](const std::string& name) { return name == "all" || name == peer.name; });
+bool takes_part(const SuiteOptions& options, const Peer& peer) {
+  return options.peers.empty() || std::ranges::any_of(options.peers, [&peer](const std::string& name) {
+           return name == "all" || name == peer.name;
+         });
+}
+
+std::string version_of(const Peer& peer, const FoundPeer& found) {
+  return found.version.starts_with(peer.name) ? found.version : fmt::format("{} {}", peer.name, found.version);
 }
 
 Contender command_contender(std::string name, std::string version, const Steps& steps,
@@ -34,7 +39,7 @@ Contender command_contender(std::string name, std::string version, const Steps& 
   contender.run = [steps](const Turn& turn) -> Outcome<Cost> {
     Cost total;
     for (const Command& step : steps(turn.target)) {
-      const auto cost = run_command(step);
+      const auto cost = run_command(step, turn.control);
       if (!cost) {
         return cost;
       }
@@ -58,14 +63,69 @@ Command custom_command(const CustomRival& rival, const std::filesystem::path& so
   return {.program = "/bin/sh", .words = {"sh", "-c", line}};
 }
 
-Outcome<void> prepare_caches(const SuiteOptions& options, const std::filesystem::path& source) {
-  settle(options.to);
-  return options.cold ? make_cold(source, cold_method()) : Outcome<void>{};
+Outcome<void> prepare_caches(Caches caches, const std::filesystem::path& source,
+                             const std::filesystem::path& target_directory) {
+  settle(target_directory);
+  return caches == Caches::cold ? make_cold(source, cold_method()) : Outcome<void>{};
 }
 
-Fact cache_fact(const SuiteOptions& options) {
-  return {"caches", options.cold ? fmt::format("cold: {}", to_string(cold_method()))
-                                 : "warm: the source was read before the first run"};
+Fact cache_fact(Caches caches) {
+  return {"caches", caches == Caches::cold ? fmt::format("cold: {}", to_string(cold_method()))
+                                           : "warm: the source was read before the first run"};
+}
+
+Fact counters_fact() {
+  const HardwareCounters counters = HardwareCounters::of_process(0);
+  return {"counters", counters.why_nothing().empty() ? "loads, stores and misses of the last-level cache"
+                                                     : "not available here: " + counters.why_nothing()};
+}
+
+std::string describe_rounds(const SuiteOptions& options) {
+  return fmt::format("{} round{} after {} to warm up", options.rounds, options.rounds == 1 ? "" : "s",
+                     options.warm_ups);
+}
+
+Report begin_report(std::string suite, const SuiteOptions& options) {
+  return {.suite = std::move(suite),
+          .command = options.command_line,
+          .machine = this_machine(),
+          .facts = {counters_fact()},
+          .groups = {}};
+}
+
+void add_system_calls(Group& group, const Job& job, std::uint64_t repetitions, const Session& session) {
+  const auto tracer = find_tracer();
+  if (!tracer) {
+    group.facts.push_back({"system calls", "not available here: " + tracer.error()});
+    return;
+  }
+  group.facts.push_back(
+      {"system calls", fmt::format("of {} more repetitions, counted by {}", repetitions, tracer->version)});
+  for (std::size_t i = 0; i < job.contenders.size() && !session.interrupted; ++i) {
+    ContenderResult& result = group.result.contenders[i];
+    if (!result.failure.empty()) {
+      continue;
+    }
+    session.tell(fmt::format("{}: counting system calls: {}", group.name, result.name));
+    Turn turn{.target = job.target_directory / fmt::format("traced{}", i), .repetitions = repetitions};
+    turn.control.stop = &session.interrupted;
+    auto counts = count_system_calls(*tracer, job.contenders[i], turn);
+    if (counts) {
+      result.counts = std::move(*counts);
+    } else if (!session.interrupted) {
+      group.facts.push_back({"not counted", fmt::format("{}: {}", result.name, counts.error())});
+    }
+  }
+  group.result.interrupted = group.result.interrupted || session.interrupted;
+}
+
+std::string size_label(std::uint64_t bytes) {
+  for (const auto& [unit, name] : {std::pair(std::uint64_t{1'000'000'000}, "GB"), {std::uint64_t{1'000'000}, "MB"}}) {
+    if (bytes >= unit && bytes % unit == 0) {
+      return fmt::format("{} {}", bytes / unit, name);
+    }
+  }
+  return format_size(bytes);
 }
 
 std::string describe_place(const std::filesystem::path& path) {

@@ -12,8 +12,10 @@
 
 namespace ferry::bench {
 
-/// Whether `peer` takes part: named by the user, or among the `usual` ones if none is named.
-[[nodiscard]] bool takes_part(const SuiteOptions& options, const Peer& peer, bool usual);
+/// Whether `peer` takes part: named by the user, or none is named.
+[[nodiscard]] bool takes_part(const SuiteOptions& options, const Peer& peer);
+/// "cp (GNU coreutils) 9.1", "node v18.19.0": the version, and of what.
+[[nodiscard]] std::string version_of(const Peer& peer, const FoundPeer& found);
 
 /// The steps, in order, that copy to `target`; timed together.
 using Steps = std::function<std::vector<Command>(const std::filesystem::path& target)>;
@@ -28,9 +30,23 @@ using Steps = std::function<std::vector<Command>(const std::filesystem::path& ta
                                      const std::filesystem::path& target);
 
 /// What is done, untimed, before every run: the target's file system is quiet, the source in or out of the cache.
-[[nodiscard]] Outcome<void> prepare_caches(const SuiteOptions& options, const std::filesystem::path& source);
-[[nodiscard]] Fact cache_fact(const SuiteOptions& options);
+[[nodiscard]] Outcome<void> prepare_caches(Caches caches, const std::filesystem::path& source,
+                                           const std::filesystem::path& target_directory);
+[[nodiscard]] Fact cache_fact(Caches caches);
+/// Whether traffic between cache and memory can be counted here, or why not.
+[[nodiscard]] Fact counters_fact();
+/// "5 rounds after 1 to warm up".
+[[nodiscard]] std::string describe_rounds(const SuiteOptions& options);
 
+/// A report with everything but its groups.
+[[nodiscard]] Report begin_report(std::string suite, const SuiteOptions& options);
+
+/// Counts what each contender that did not fail asks of the kernel for one repetition of its work, and adds it to the
+/// group. A fact says by what, or why not.
+void add_system_calls(Group& group, const Job& job, std::uint64_t repetitions, const Session& session);
+
+/// "100 MB" if it is a whole number of these, else as format_size().
+[[nodiscard]] std::string size_label(std::uint64_t bytes);
 /// "/dev/shm (tmpfs)".
 [[nodiscard]] std::string describe_place(const std::filesystem::path& path);
 [[nodiscard]] std::string ferry_version();

@@ -107,6 +107,32 @@ Outcome<std::uint64_t> free_bytes(const std::filesystem::path& path) {
   return std::uint64_t{status.f_bavail} * status.f_frsize;
 }
 
+bool same_file_system(const std::filesystem::path& a, const std::filesystem::path& b) {
+  struct ::stat one = {};
+  struct ::stat other = {};
+  return ::stat(a.c_str(), &one) == 0 && ::stat(b.c_str(), &other) == 0 && one.st_dev == other.st_dev;
+}
+
+Outcome<void> require_space(const std::filesystem::path& path, std::uint64_t bytes) {
+  const auto free = free_bytes(path);
+  if (!free) {
+    return std::unexpected(free.error());
+  }
+  return *free >= bytes
+             ? Outcome<void>{}
+             : std::unexpected(fmt::format("not enough space in {}: {} needed, {} free", ferry::quoted(path.native()),
+                                           format_size(bytes), format_size(*free)));
+}
+
+Outcome<void> require_space_for(std::uint64_t source_bytes, const std::filesystem::path& from, std::uint64_t copy_bytes,
+                                const std::filesystem::path& to) {
+  if (same_file_system(from, to)) {
+    return require_space(to, source_bytes + copy_bytes);
+  }
+  auto enough = require_space(from, source_bytes);
+  return enough ? require_space(to, copy_bytes) : enough;
+}
+
 void settle(const std::filesystem::path& path) {
   const UniqueFd directory(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
   if (directory) {

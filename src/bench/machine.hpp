@@ -21,8 +21,16 @@ struct Machine {
 /// The type of the file system that holds `path`, as mount(8) names it: "tmpfs", "ext4"; "unknown" if not found.
 [[nodiscard]] std::string file_system_of(const std::filesystem::path& path);
 
+/// Whether both are on one file system: their free space is the same space.
+[[nodiscard]] bool same_file_system(const std::filesystem::path& a, const std::filesystem::path& b);
+
 /// Bytes an unprivileged user may still write to the file system of `path`.
 [[nodiscard]] Outcome<std::uint64_t> free_bytes(const std::filesystem::path& path);
+/// A failure that tells both numbers if fewer are free.
+[[nodiscard]] Outcome<void> require_space(const std::filesystem::path& path, std::uint64_t bytes);
+/// As require_space() for a source and one copy of it at a time: in one place, both must fit.
+[[nodiscard]] Outcome<void> require_space_for(std::uint64_t source_bytes, const std::filesystem::path& from,
+                                              std::uint64_t copy_bytes, const std::filesystem::path& to);
 
 /// Writes back everything dirty on the file system of `path`, so that one run does not pay for the one before.
 void settle(const std::filesystem::path& path);

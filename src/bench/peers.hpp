@@ -17,6 +17,8 @@ struct Peer {
 inline constexpr Peer cp_peer = {"cp", "coreutils (apt)"};
 inline constexpr Peer rsync_peer = {"rsync", "rsync (apt)"};
 inline constexpr Peer dd_peer = {"dd", "coreutils (apt)"};
+inline constexpr Peer tar_peer = {"tar", "tar (apt)"};
+inline constexpr Peer findutils_peer = {"find", "findutils (apt)"};
 inline constexpr Peer node_peer = {"node", "nodejs (apt)"};
 inline constexpr Peer bun_peer = {"bun", "bun (npm; or FERRY_BENCH_BUN=PATH)"};
 

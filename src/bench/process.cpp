@@ -2,19 +2,23 @@
 
 #include <fcntl.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
 #include <cerrno>
-#include <csignal>
+#include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <string_view>
 
 #include <fmt/format.h>
 #include <ferry/base.hpp>
+
+#include "bench/child_process.hpp"
+#include "bench/hardware_counters.hpp"
 
 namespace ferry::bench {
 namespace {
@@ -25,11 +29,13 @@ std::chrono::nanoseconds to_duration(const timeval& time) {
   return std::chrono::seconds(time.tv_sec) + std::chrono::microseconds(time.tv_usec);
 }
 
-Cost cost_from(const rusage& usage, std::chrono::nanoseconds wall) {
+Cost cost_from(const Ended& ended, std::chrono::nanoseconds wall) {
+  const rusage& usage = ended.usage;
   return {.wall = wall,
           .user = to_duration(usage.ru_utime),
           .system = to_duration(usage.ru_stime),
           .max_rss_bytes = static_cast<std::uint64_t>(usage.ru_maxrss) * 1024,
+          .tree_rss_bytes = ended.tree_rss_bytes,
           .device_bytes_written = static_cast<std::uint64_t>(usage.ru_oublock) * 512,
           .voluntary_switches = static_cast<std::uint64_t>(usage.ru_nvcsw),
           .involuntary_switches = static_cast<std::uint64_t>(usage.ru_nivcsw)};
@@ -62,8 +68,42 @@ std::string on_one_line(std::string text) {
   return text;
 }
 
-[[noreturn]] void become(const Command& command, int out, int err) {
-  restore_signals();
+/// Where a child waits until its parent has done what must be done before it begins. Made only if somebody wants that.
+class Gate {
+ public:
+  static Outcome<Gate> make(const RunControl& control) {
+    std::array<int, 2> ends = {-1, -1};
+    if (control.before_it_begins && ::pipe2(ends.data(), O_CLOEXEC) != 0) {
+      return failed("pipe2", errno);
+    }
+    return Gate(UniqueFd(ends[0]), UniqueFd(ends[1]));
+  }
+
+  /// In the child.
+  void pass() {
+    if (inside_) {
+      ::prctl(PR_SET_PTRACER, PR_SET_PTRACER_ANY);  // Yama lets only ancestors trace otherwise
+      outside_.reset();
+      char token = 0;
+      while (::read(inside_.get(), &token, 1) < 0 && errno == EINTR) {
+      }
+    }
+  }
+
+  /// In the parent.
+  Outcome<void> open(const RunControl& control, pid_t child) {
+    auto ready = inside_ ? control.before_it_begins(child) : Outcome<void>{};
+    outside_.reset();
+    return ready;
+  }
+
+ private:
+  Gate(UniqueFd inside, UniqueFd outside) : inside_(std::move(inside)), outside_(std::move(outside)) {}
+  UniqueFd inside_;
+  UniqueFd outside_;
+};
+
+void become(const Command& command, int out, int err) {
   std::vector<char*> argv;
   argv.reserve(command.words.size() + 1);
   for (const std::string& word : command.words) {
@@ -71,6 +111,10 @@ std::string on_one_line(std::string text) {
         const_cast<char*>(word.c_str()));  // NOLINT(cppcoreguidelines-pro-type-const-cast): execv(3) does not write
   }
   argv.push_back(nullptr);
+  for (const std::string& variable : command.environment) {
+    const std::size_t equals = variable.find('=');
+    ::setenv(variable.substr(0, equals).c_str(), variable.substr(equals + 1).c_str(), 1);
+  }
   const int null = ::open("/dev/null", O_RDWR | O_CLOEXEC);
   if (null < 0 || ::dup2(null, STDIN_FILENO) < 0 || ::dup2(out >= 0 ? out : null, STDOUT_FILENO) < 0 ||
       ::dup2(err, STDERR_FILENO) < 0) {
@@ -81,101 +125,73 @@ std::string on_one_line(std::string text) {
   ::_exit(127);
 }
 
-struct Ended {
-  int status = 0;
-  rusage usage = {};
-};
-
-Outcome<Ended> wait_for(pid_t child) {
-  Ended ended;
-  while (::wait4(child, &ended.status, 0, &ended.usage) < 0) {
-    if (errno != EINTR) {
-      return failed("wait4", errno);
-    }
-  }
-  return ended;
-}
-
-std::string describe(int status) {
-  return WIFSIGNALED(status) ? fmt::format("killed by signal {} ({})", WTERMSIG(status), ::strsignal(WTERMSIG(status)))
-                             : fmt::format("exit status {}", WEXITSTATUS(status));
-}
-
-// fork(2), not vfork or posix_spawn: exec keeps the largest resident set seen before it in the child's rusage, and
-// after vfork that is this program's own.
-Outcome<Cost> run_with_output(const Command& command, int out) {
-  auto err = make_sink("ferry-bench-stderr");
-  if (!err) {
-    return std::unexpected(err.error());
-  }
-  const auto begin = Clock::now();
-  const pid_t child = ::fork();
-  if (child < 0) {
-    return failed("fork", errno);
-  }
-  if (child == 0) {
-    become(command, out, err->get());
-  }
-  const auto ended = wait_for(child);
-  const auto wall = Clock::now() - begin;
-  if (!ended) {
-    return std::unexpected(ended.error());
-  }
-  if (ended->status != 0) {
-    const std::string said = on_one_line(contents_of(err->get(), 600, true));
-    return std::unexpected(describe(ended->status) + (said.empty() ? "" : ": " + said));
-  }
-  return cost_from(ended->usage, wall);
-}
-
 // What the child of run_in_child tells its parent.
 struct ChildReport {
   bool ok = false;
   std::int64_t wall = 0;
   std::int64_t user = 0;
   std::int64_t system = 0;
+  CacheTraffic cache = {};
   std::array<char, 512> message = {};
 };
 static_assert(sizeof(ChildReport) <= 4096, "one write to a pipe of at most PIPE_BUF bytes is whole");
 
-[[noreturn]] void report_work(const std::function<Outcome<void>()>& work, int to_parent) {
-  restore_signals();
-  rusage before = {};
-  rusage after = {};
-  ::getrusage(RUSAGE_SELF, &before);
-  const auto begin = Clock::now();
-  const auto outcome = work();
-  const auto wall = Clock::now() - begin;
-  ::getrusage(RUSAGE_SELF, &after);
+void report_work(const Work& work, const Work& afterwards, int to_parent) {
   ChildReport report;
-  report.ok = outcome.has_value();
-  report.wall = std::chrono::nanoseconds(wall).count();
-  report.user = (to_duration(after.ru_utime) - to_duration(before.ru_utime)).count();
-  report.system = (to_duration(after.ru_stime) - to_duration(before.ru_stime)).count();
-  if (!outcome) {
-    const std::size_t length = std::min(outcome.error().size(), report.message.size() - 1);
-    std::copy_n(outcome.error().data(), length, report.message.data());
+  {
+    const HardwareCounters counters = HardwareCounters::of_process(0);
+    rusage before = {};
+    rusage after = {};
+    ::getrusage(RUSAGE_SELF, &before);
+    counters.start();
+    const auto begin = Clock::now();
+    auto outcome = work();
+    const auto wall = Clock::now() - begin;
+    counters.stop();
+    ::getrusage(RUSAGE_SELF, &after);
+    report.wall = std::chrono::nanoseconds(wall).count();
+    report.user = (to_duration(after.ru_utime) - to_duration(before.ru_utime)).count();
+    report.system = (to_duration(after.ru_stime) - to_duration(before.ru_stime)).count();
+    report.cache = counters.read();
+    if (outcome && afterwards) {
+      outcome = afterwards();
+    }
+    report.ok = outcome.has_value();
+    if (!outcome) {
+      const std::size_t length = std::min(outcome.error().size(), report.message.size() - 1);
+      std::copy_n(outcome.error().data(), length, report.message.data());
+    }
   }
   ::_exit(::write(to_parent, &report, sizeof report) == static_cast<ssize_t>(sizeof report) ? 0 : 1);
 }
 
 }  // namespace
 
-void restore_signals() {
-  for (const int number : {SIGINT, SIGTERM, SIGPIPE}) {
-    ::signal(number, SIG_DFL);  // NOLINT(cert-err33-c): cannot fail for these
-  }
-}
-
 Cost& Cost::operator+=(const Cost& step) {
+  const auto add = [](std::optional<std::uint64_t>& sum, const std::optional<std::uint64_t>& more) {
+    if (more) {
+      sum = sum.value_or(0) + *more;
+    }
+  };
   wall += step.wall;
   user += step.user;
   system += step.system;
   max_rss_bytes = std::max(max_rss_bytes, step.max_rss_bytes);
+  tree_rss_bytes = std::max(tree_rss_bytes, step.tree_rss_bytes);
   device_bytes_written += step.device_bytes_written;
   voluntary_switches += step.voluntary_switches;
   involuntary_switches += step.involuntary_switches;
+  add(cache.loads, step.cache.loads);
+  add(cache.stores, step.cache.stores);
+  add(cache.misses, step.cache.misses);
   return *this;
+}
+
+std::optional<double> Cost::memory_bytes_per_second() const {
+  constexpr double line_bytes = 64;
+  const double seconds = std::chrono::duration<double>(wall).count();
+  return cache.misses && seconds > 0 ? std::optional(static_cast<double>(*cache.misses) * line_bytes / seconds)
+                                     : std::nullopt;
 }
 
 std::string Command::to_string() const {
@@ -188,52 +204,89 @@ std::string Command::to_string() const {
   return line;
 }
 
-Outcome<Cost> run_command(const Command& command) { return run_with_output(command, -1); }
+Outcome<Cost> run_command(const Command& command, const RunControl& control, int out) {
+  auto err = make_sink("ferry-bench-stderr");
+  if (!err) {
+    return std::unexpected(err.error());
+  }
+  auto gate = Gate::make(control);
+  if (!gate) {
+    return std::unexpected(gate.error());
+  }
+  const HardwareCounters counters = HardwareCounters::of_programs();
+  const auto begin = Clock::now();
+  auto child = ChildProcess::start([&] {
+    gate->pass();
+    become(command, out, err->get());
+  });
+  if (!child) {
+    return std::unexpected(child.error());
+  }
+  if (auto ready = gate->open(control, child->id()); !ready) {
+    return std::unexpected(ready.error());
+  }
+  const auto ended = child->wait(control.stop);
+  if (!ended) {
+    return std::unexpected(ended.error());
+  }
+  if (ended->status != 0) {
+    const std::string said = on_one_line(contents_of(err->get(), 600, true));
+    return std::unexpected(describe_status(ended->status) + (said.empty() ? "" : ": " + said));
+  }
+  Cost cost = cost_from(*ended, ended->at - begin);
+  cost.cache = counters.read();
+  return cost;
+}
 
 Outcome<std::string> output_of(const Command& command) {
   auto out = make_sink("ferry-bench-stdout");
   if (!out) {
     return std::unexpected(out.error());
   }
-  if (const auto cost = run_with_output(command, out->get()); !cost) {
+  if (const auto cost = run_command(command, {}, out->get()); !cost) {
     return std::unexpected(cost.error());
   }
   return contents_of(out->get(), std::size_t{64} << 10U, false);
 }
 
-Outcome<Cost> run_in_child(const std::function<Outcome<void>()>& work) {
+Outcome<Cost> run_in_child(const Work& work, const RunControl& control, const Work& afterwards) {
   std::array<int, 2> ends = {};
   if (::pipe2(ends.data(), O_CLOEXEC) != 0) {
     return failed("pipe2", errno);
   }
   const UniqueFd from_child(ends[0]);
   UniqueFd to_parent(ends[1]);
-  const pid_t child = ::fork();
-  if (child < 0) {
-    return failed("fork", errno);
+  auto gate = Gate::make(control);
+  if (!gate) {
+    return std::unexpected(gate.error());
   }
-  if (child == 0) {
-    report_work(work, to_parent.get());
+  auto child = ChildProcess::start([&] {
+    gate->pass();
+    report_work(work, afterwards, to_parent.get());
+  });
+  if (!child) {
+    return std::unexpected(child.error());
   }
   to_parent.reset();
-  ChildReport report;
-  ssize_t got = ::read(from_child.get(), &report, sizeof report);
-  while (got < 0 && errno == EINTR) {
-    got = ::read(from_child.get(), &report, sizeof report);
+  if (auto ready = gate->open(control, child->id()); !ready) {
+    return std::unexpected(ready.error());
   }
-  const auto ended = wait_for(child);
+  const auto ended = child->wait(control.stop);
   if (!ended) {
     return std::unexpected(ended.error());
   }
+  ChildReport report;  // fits into the pipe, which keeps it until now
+  const ssize_t got = ::read(from_child.get(), &report, sizeof report);
   if (ended->status != 0 || got != static_cast<ssize_t>(sizeof report)) {
-    return std::unexpected(describe(ended->status));
+    return std::unexpected(describe_status(ended->status));
   }
   if (!report.ok) {
     return std::unexpected(std::string(report.message.data()));
   }
-  Cost cost = cost_from(ended->usage, std::chrono::nanoseconds(report.wall));
+  Cost cost = cost_from(*ended, std::chrono::nanoseconds(report.wall));
   cost.user = std::chrono::nanoseconds(report.user);
   cost.system = std::chrono::nanoseconds(report.system);
+  cost.cache = report.cache;
   return cost;
 }
 

@@ -23,14 +23,6 @@ Outcome<Cost> take_steps(const Contender& contender, const Turn& turn) {
   return cost;
 }
 
-Outcome<Cost> take_turn(const Contender& contender, const Turn& turn) {
-  auto cost = take_steps(contender, turn);
-  if (contender.clean_up) {
-    contender.clean_up(turn);
-  }
-  return cost;
-}
-
 std::string progress_line(const Job& job, const Turn& turn, const Contender& contender) {
   return turn.warm_up
              ? fmt::format("{}: warm-up: {}", job.name, contender.name)
@@ -39,16 +31,25 @@ std::string progress_line(const Job& job, const Turn& turn, const Contender& con
 
 }  // namespace
 
+Outcome<Cost> take_turn(const Contender& contender, const Turn& turn) {
+  auto cost = take_steps(contender, turn);
+  if (contender.clean_up) {
+    contender.clean_up(turn);
+  }
+  return cost;
+}
+
 JobResult run_job(const Job& job, const std::function<void(std::string_view)>& tell,
                   const std::atomic<bool>& interrupted) {
-  JobResult result{.name = job.name, .contenders = {}, .missing = job.missing, .interrupted = false};
+  JobResult result{.contenders = {}, .missing = job.missing, .interrupted = false};
   for (const Contender& contender : job.contenders) {
     assert(contender.run && contender.check);
     result.contenders.push_back({.name = contender.name,
                                  .version = contender.version,
                                  .command = contender.command,
                                  .runs = {},
-                                 .failure = {}});
+                                 .failure = {},
+                                 .counts = {}});
   }
   for (unsigned round = 0; round < job.warm_ups + job.rounds; ++round) {
     for (std::size_t i = 0; i < job.contenders.size(); ++i) {
@@ -58,7 +59,9 @@ JobResult run_job(const Job& job, const std::function<void(std::string_view)>& t
       }
       const Turn turn{.round = round,
                       .warm_up = round < job.warm_ups,
-                      .target = job.target_directory / fmt::format("round{}-{}", round, i)};
+                      .target = job.target_directory / fmt::format("round{}-{}", round, i),
+                      .repetitions = job.repetitions,
+                      .control = {.stop = &interrupted}};
       tell(progress_line(job, turn, job.contenders[i]));
       auto cost = take_turn(job.contenders[i], turn);
       if (interrupted) {

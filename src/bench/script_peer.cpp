@@ -1,24 +1,27 @@
 #include "bench/script_peer.hpp"
 
 #include <fcntl.h>
-#include <sys/wait.h>
+#include <poll.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <chrono>
 #include <fstream>
 #include <sstream>
+#include <utility>
 
 #include <fmt/format.h>
 
 namespace ferry::bench {
 namespace {
 
-// One line in: the target. One line out: "ok WALL_NS USER_US SYSTEM_US" or "error MESSAGE".
+// One line in: "REPETITIONS TARGET". One line out: "ok WALL_NS USER_US SYSTEM_US" or "error MESSAGE".
 constexpr const char* loop_script = R"js(
 const fs = require('fs');
-const [source, copies] = process.argv.slice(-2);
+const path = require('path');
+const [work, source] = process.argv.slice(-2);
 const buffer = Buffer.alloc(65536);
 let pending = '';
 function next_line() {
@@ -34,14 +37,30 @@ function next_line() {
     pending += buffer.toString('utf8', 0, length);
   }
 }
-for (let target; (target = next_line()) !== null;) {
+function letter(entry) {
+  if (entry.isFile()) return 'f';
+  if (entry.isDirectory()) return 'd';
+  return entry.isSymbolicLink() ? 'l' : '?';
+}
+for (let line; (line = next_line()) !== null;) {
   try {
-    const n = Number(copies);
+    const space = line.indexOf(' ');
+    const n = Number(line.slice(0, space));
+    const target = line.slice(space + 1);
+    let list = [];
     const cpu = process.cpuUsage();
     const begin = process.hrtime.bigint();
-    for (let i = 0; i < n; i++) fs.cpSync(source, target, {recursive: true, force: true});
+    if (work === 'copy') {
+      for (let i = 0; i < n; i++) fs.cpSync(source, target, {recursive: true, force: true});
+    } else {
+      for (let i = 0; i < n; i++) list = fs.readdirSync(source, {recursive: true, withFileTypes: true});
+    }
     const wall = process.hrtime.bigint() - begin;
     const used = process.cpuUsage(cpu);
+    if (work === 'list') {
+      fs.writeFileSync(target, list.map((entry) =>
+        letter(entry) + ' ' + path.relative(source, path.join(entry.parentPath ?? entry.path, entry.name)) + '\0').join(''));
+    }
     fs.writeSync(1, `ok ${wall} ${used.user} ${used.system}\n`);
   } catch (error) {
     fs.writeSync(1, 'error ' + String(error && error.message).replaceAll('\n', ' ') + '\n');
@@ -49,72 +68,77 @@ for (let target; (target = next_line()) !== null;) {
 }
 )js";
 
-std::uint64_t peak_memory_of(pid_t process) {
+// Of a process, as /proc/PID/status tells: "VmHWM:" in bytes, "voluntary_ctxt_switches:" as it is.
+std::uint64_t status_field(pid_t process, std::string_view field) {
   std::ifstream status(fmt::format("/proc/{}/status", process));
   for (std::string line; std::getline(status, line);) {
-    if (line.starts_with("VmHWM:")) {
-      return std::stoull(line.substr(6)) * 1024;
+    if (line.starts_with(field)) {
+      std::istringstream words(line.substr(field.size()));
+      std::uint64_t value = 0;
+      std::string unit;
+      words >> value >> unit;
+      return unit == "kB" ? value * 1024 : value;
     }
   }
   return 0;
 }
 
-[[noreturn]] void become_script(const std::string& program, const std::filesystem::path& source,
-                                const std::string& copies, int in, int out) {
-  restore_signals();
+void become_script(const std::string& program, const char* work, const std::filesystem::path& source, int in, int out) {
   const int null = ::open("/dev/null", O_WRONLY | O_CLOEXEC);
   if (null < 0 || ::dup2(in, STDIN_FILENO) < 0 || ::dup2(out, STDOUT_FILENO) < 0 || ::dup2(null, STDERR_FILENO) < 0) {
     ::_exit(126);
   }
-  ::execl(program.c_str(), program.c_str(), "-e", loop_script, "--", source.c_str(), copies.c_str(), nullptr);
+  ::execl(program.c_str(), program.c_str(), "-e", loop_script, "--", work, source.c_str(), nullptr);
   ::_exit(127);
 }
 
 }  // namespace
 
-Outcome<ScriptPeer> ScriptPeer::start(const std::string& program, const std::filesystem::path& source,
-                                      std::uint64_t copies) {
+ScriptPeer::ScriptPeer(ChildProcess process, UniqueFd input, UniqueFd output)
+    : process_(std::move(process)),
+      input_(std::move(input)),
+      output_(std::move(output)),
+      counters_(HardwareCounters::of_process(process_.id())) {}
+
+Outcome<ScriptPeer> ScriptPeer::start(const std::string& program, ScriptWork work,
+                                      const std::filesystem::path& source) {
   std::array<int, 2> in = {};
   std::array<int, 2> out = {};
   if (::pipe2(in.data(), O_CLOEXEC) != 0) {
     return failed("pipe2", errno);
   }
-  UniqueFd in_read(in[0]);
+  const UniqueFd in_read(in[0]);
   UniqueFd in_write(in[1]);
   if (::pipe2(out.data(), O_CLOEXEC) != 0) {
     return failed("pipe2", errno);
   }
   UniqueFd out_read(out[0]);
-  UniqueFd out_write(out[1]);
-  const std::string count = std::to_string(copies);
-  const pid_t process = ::fork();
-  if (process < 0) {
-    return failed("fork", errno);
+  const UniqueFd out_write(out[1]);
+  auto process = ChildProcess::start([&] {
+    become_script(program, work == ScriptWork::copy ? "copy" : "list", source, in_read.get(), out_write.get());
+  });
+  if (!process) {
+    return std::unexpected(process.error());
   }
-  if (process == 0) {
-    become_script(program, source, count, in_read.get(), out_write.get());
-  }
-  return ScriptPeer(process, std::move(in_write), std::move(out_read));
+  return ScriptPeer(std::move(*process), std::move(in_write), std::move(out_read));
 }
 
-ScriptPeer::ScriptPeer(ScriptPeer&& other) noexcept
-    : process_(std::exchange(other.process_, -1)), input_(std::move(other.input_)), output_(std::move(other.output_)) {}
-
-ScriptPeer::~ScriptPeer() {
-  input_.reset();  // the script's loop ends with its input
-  if (process_ > 0) {
-    while (::waitpid(process_, nullptr, 0) < 0 && errno == EINTR) {
+Outcome<Cost> ScriptPeer::run(const Turn& turn) {
+  if (turn.control.before_it_begins) {
+    if (auto ready = turn.control.before_it_begins(process_.id()); !ready) {
+      return std::unexpected(ready.error());
     }
   }
-}
-
-Outcome<Cost> ScriptPeer::run(const std::filesystem::path& target) {
-  const std::string request = target.native() + '\n';
+  const std::uint64_t voluntary = status_field(process_.id(), "voluntary_ctxt_switches:");
+  const std::uint64_t involuntary = status_field(process_.id(), "nonvoluntary_ctxt_switches:");
+  const std::string request = fmt::format("{} {}\n", turn.repetitions, turn.target.native());
+  counters_.start();
   // A script that died must be an answer, not a signal: SIGPIPE is ignored by run_bench().
   if (::write(input_.get(), request.data(), request.size()) != static_cast<ssize_t>(request.size())) {
     return failed("the script's process has ended", errno);
   }
-  const auto line = read_line();
+  const auto line = read_line(turn.control);
+  counters_.stop();
   if (!line) {
     return std::unexpected(line.error());
   }
@@ -131,13 +155,27 @@ Outcome<Cost> ScriptPeer::run(const std::filesystem::path& target) {
   cost.wall = std::chrono::nanoseconds(wall);
   cost.user = std::chrono::microseconds(user);
   cost.system = std::chrono::microseconds(system);
-  cost.max_rss_bytes = peak_memory_of(process_);
+  cost.max_rss_bytes = status_field(process_.id(), "VmHWM:");
+  cost.tree_rss_bytes = std::max(cost.max_rss_bytes, process_.sampled_rss_bytes().value_or(0));
+  cost.voluntary_switches = status_field(process_.id(), "voluntary_ctxt_switches:") - voluntary;
+  cost.involuntary_switches = status_field(process_.id(), "nonvoluntary_ctxt_switches:") - involuntary;
+  cost.cache = counters_.read();
   return cost;
 }
 
-Outcome<std::string> ScriptPeer::read_line() {
+Outcome<std::string> ScriptPeer::read_line(const RunControl& control) {
   std::string line;
+  SamplingInterval interval;
   while (true) {
+    pollfd ready = {.fd = output_.get(), .events = POLLIN, .revents = 0};
+    if (::poll(&ready, 1, interval.next_ms()) < 1) {
+      if (control.stop != nullptr && *control.stop) {
+        process_.kill_group();
+        return std::unexpected("interrupted");
+      }
+      process_.sample_memory();
+      continue;
+    }
     char byte = 0;
     const ssize_t got = ::read(output_.get(), &byte, 1);
     if (got == 0) {

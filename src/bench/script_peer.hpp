@@ -1,8 +1,6 @@
-// Node or Bun, started once and copying a tree in a loop whenever asked: start-up is not measured, and its compiler has
-// warmed up before the first round that counts.
+// Node or Bun, started once and doing the same work in a loop whenever asked: start-up is not measured, and its
+// compiler has warmed up before the first round that counts.
 #pragma once
-
-#include <sys/types.h>
 
 #include <cstdint>
 #include <filesystem>
@@ -10,34 +8,38 @@
 
 #include <ferry/base.hpp>
 
+#include "bench/child_process.hpp"
+#include "bench/hardware_counters.hpp"
 #include "bench/outcome.hpp"
 #include "bench/process.hpp"
+#include "bench/runner.hpp"
 
 namespace ferry::bench {
 
+/// What a script does with its source.
+enum class ScriptWork : std::uint8_t {
+  copy,  ///< fs.cpSync to the target.
+  list,  ///< fs.readdirSync, recursive, with file types; the last list is written to the target (see Listing).
+};
+
 class ScriptPeer {
  public:
-  /// Starts `program` (Node or Bun), to copy `source` with cpSync `copies` times per call of run().
-  [[nodiscard]] static Outcome<ScriptPeer> start(const std::string& program, const std::filesystem::path& source,
-                                                 std::uint64_t copies);
-  ScriptPeer(ScriptPeer&& other) noexcept;
-  ScriptPeer(const ScriptPeer&) = delete;
-  ScriptPeer& operator=(const ScriptPeer&) = delete;
-  ScriptPeer& operator=(ScriptPeer&&) = delete;
-  /// Ends the process and waits for it.
-  ~ScriptPeer();
+  /// Starts `program` (Node or Bun).
+  [[nodiscard]] static Outcome<ScriptPeer> start(const std::string& program, ScriptWork work,
+                                                 const std::filesystem::path& source);
 
-  /// Copies to `target`; time and processor use are taken inside the script, around the loop.
-  [[nodiscard]] Outcome<Cost> run(const std::filesystem::path& target);
+  /// Does the work turn.repetitions times; time and processor use are taken inside the script, around the loop. A
+  /// script that was stopped can do nothing more.
+  [[nodiscard]] Outcome<Cost> run(const Turn& turn);
 
  private:
-  ScriptPeer(pid_t process, UniqueFd input, UniqueFd output)
-      : process_(process), input_(std::move(input)), output_(std::move(output)) {}
-  [[nodiscard]] Outcome<std::string> read_line();
+  ScriptPeer(ChildProcess process, UniqueFd input, UniqueFd output);
+  [[nodiscard]] Outcome<std::string> read_line(const RunControl& control);
 
-  pid_t process_ = -1;
-  UniqueFd input_;   // of the process: written here
-  UniqueFd output_;  // of the process: read here
+  ChildProcess process_;  // killed with this object: it holds nothing that must be put away
+  UniqueFd input_;        // of the process: written here
+  UniqueFd output_;       // of the process: read here
+  HardwareCounters counters_;
 };
 
 }  // namespace ferry::bench

@@ -16,17 +16,22 @@ namespace fs = std::filesystem;
 
 class FileJob {
  public:
-  FileJob(const FileSuite& suite, const SuiteOptions& options, fs::path source, fs::path target_directory)
-      : suite_(suite), options_(options), source_(std::move(source)) {
+  FileJob(std::string name, const FileSuite& suite, Caches caches, const SuiteOptions& options, fs::path source,
+          fs::path target_directory)
+      : suite_(suite), caches_(caches), options_(options), source_(std::move(source)) {
+    job_.name = std::move(name);
     job_.target_directory = std::move(target_directory);
     job_.warm_ups = options.warm_ups;
     job_.rounds = options.rounds;
-    job_.name = fmt::format("file: {}{}{}", format_size(suite.size_bytes), suite.sparse ? ", sparse" : "",
-                            suite.durable ? ", made durable" : "");
   }
 
   void enter_all() {
-    enter_ferry();
+    if (suite_.methods.empty()) {
+      enter_ferry({});
+    }
+    for (const std::string& method : suite_.methods) {
+      enter_ferry(method);
+    }
     enter_peer(cp_peer, "cp", {source_}, {});
     std::vector<std::string> rsync = {"-aW", "--inplace", source_};
     std::vector<std::string> plain_rsync = {"-a", source_};
@@ -54,7 +59,7 @@ class FileJob {
       return std::unexpected(expected.error());
     }
     for (Contender& contender : job_.contenders) {
-      contender.set_up = [this](const Turn&) { return prepare_caches(options_, source_); };
+      contender.set_up = [this](const Turn&) { return prepare_caches(caches_, source_, job_.target_directory); };
       contender.check = [this, expected = *expected](const Turn& turn) { return check(expected, turn.target); };
       contender.clean_up = [](const Turn& turn) {
         std::error_code ignored;
@@ -71,10 +76,10 @@ class FileJob {
     job_.contenders.push_back(command_contender(name, version, steps, job_.target_directory / "copy"));
   }
 
-  void enter_ferry() {
+  void enter_ferry(const std::string& method) {
     std::vector<std::string> words = {"cp"};
-    if (!suite_.method.empty()) {
-      words.insert(words.end(), {"--method", suite_.method});
+    if (!method.empty()) {
+      words.push_back("--method=" + method);
     }
     if (suite_.durable) {
       words.emplace_back("--fsync");
@@ -93,7 +98,7 @@ class FileJob {
 
   void enter_peer(const Peer& peer, const std::string& name, std::vector<std::string> arguments,
                   const std::string& target_prefix) {
-    if (!takes_part(options_, peer, true)) {
+    if (!takes_part(options_, peer)) {
       return;
     }
     const auto found = find_peer(peer);
@@ -102,7 +107,7 @@ class FileJob {
       return;
     }
     arguments.insert(arguments.begin(), std::string(peer.name));
-    enter(suite_.durable ? name + " && sync" : name, found->version,
+    enter(suite_.durable ? name + " && sync" : name, version_of(peer, *found),
           [this, program = found->program, arguments, target_prefix](const fs::path& target) {
             std::vector<std::string> words = arguments;
             words.push_back(target_prefix + target.native());
@@ -132,60 +137,58 @@ class FileJob {
   }
 
   const FileSuite& suite_;
+  Caches caches_;
   const SuiteOptions& options_;
   fs::path source_;
   Job job_;
 };
 
-Outcome<void> require_space(const fs::path& place, std::uint64_t bytes) {
-  const auto free = free_bytes(place);
-  if (!free) {
-    return std::unexpected(free.error());
-  }
-  return *free >= bytes
-             ? Outcome<void>{}
-             : std::unexpected(fmt::format("not enough space in {}: {} needed, {} free", ferry::quoted(place.native()),
-                                           format_size(bytes), format_size(*free)));
-}
-
-}  // namespace
-
-Outcome<Report> run_file(const FileSuite& suite, const SuiteOptions& options, const Session& session) {
+Outcome<Group> measure(const std::string& name, const FileSuite& suite, std::uint64_t size_bytes, Caches caches,
+                       const SuiteOptions& options, const Session& session) {
   const auto from = ScratchDirectory::create(options.from);
   const auto to = from ? ScratchDirectory::create(options.to) : std::unexpected(from.error());
   if (!to) {
     return std::unexpected(to.error());
   }
-  const bool one_place = file_system_of(options.from) == file_system_of(options.to);
-  for (const fs::path& place : {options.from, options.to}) {
-    if (auto enough = require_space(place, one_place ? 2 * suite.size_bytes : suite.size_bytes); !enough) {
-      return std::unexpected(enough.error());
-    }
-  }
   const fs::path source = from->path() / "source";
-  session.tell(fmt::format("making a file of {}", format_size(suite.size_bytes)));
-  if (const auto made = make_file(source, suite.size_bytes, suite.sparse); !made) {
+  session.tell(fmt::format("{}: making the source", name));
+  if (const auto made = make_file(source, size_bytes, suite.sparse, &session.interrupted); !made) {
     return std::unexpected(made.error());
   }
-  FileJob file(suite, options, source, to->path());
+  FileJob file(name, suite, caches, options, source, to->path());
   file.enter_all();
   if (const auto armed = file.arm(); !armed) {
     return std::unexpected(armed.error());
   }
-  Report report{.suite = "file",
-                .command = options.command_line,
-                .machine = this_machine(),
-                .facts = {},
-                .result = {},
-                .units_per_run = static_cast<double>(suite.size_bytes) / (1U << 20U),
-                .unit = "MiB"};
-  report.facts = {{"source", describe_place(options.from) + ", pseudo-random bytes"},
-                  {"target", describe_place(options.to) + ", a fresh name for every run"},
-                  cache_fact(options),
-                  {"times", fmt::format("whole processes; {} rounds after {} to warm up; {}", options.rounds,
-                                        options.warm_ups, suite.durable ? "made durable" : "not made durable")}};
-  report.result = run_job(file.job(), session.tell, session.interrupted);
-  return report;
+  return Group{.name = name,
+               .result = run_job(file.job(), session.tell, session.interrupted),
+               .facts = {cache_fact(caches)},
+               .units_per_run = static_cast<double>(size_bytes) / (1U << 20U),
+               .unit = "MiB",
+               .size_bytes = size_bytes};
+}
+
+}  // namespace
+
+Plan plan_file(const FileSuite& suite, const SuiteOptions& options) {
+  Plan plan{.report = begin_report("file", options), .groups = {}};
+  const std::vector<Fact> facts = {{"source", describe_place(options.from) + ", pseudo-random bytes"},
+                                   {"target", describe_place(options.to) + ", a fresh name for every run"},
+                                   {"times", fmt::format("whole processes; {}; {}", describe_rounds(options),
+                                                         suite.durable ? "made durable" : "not made durable")}};
+  plan.report.facts.insert(plan.report.facts.begin(), facts.begin(), facts.end());
+  for (const std::uint64_t size : suite.sizes_bytes) {
+    for (const Caches caches : options.caches) {
+      const std::string name =
+          fmt::format("file: {}{}{}{}", size_label(size), suite.sparse ? ", sparse" : "",
+                      suite.durable ? ", made durable" : "", caches == Caches::cold ? ", cold" : "");
+      plan.groups.push_back(
+          {.name = name,
+           .can_run = [=] { return require_space_for(size, options.from, size, options.to); },
+           .measure = [=](const Session& session) { return measure(name, suite, size, caches, options, session); }});
+    }
+  }
+  return plan;
 }
 
 }  // namespace ferry::bench

@@ -1,13 +1,16 @@
-// The tree suite: a whole tree copied once to a fresh name, by whole processes, as a person would at a shell.
+// The tree suite: what one call of a copy function costs when the tree is small and everything is cached.
+#include <algorithm>
 #include <filesystem>
 #include <memory>
 #include <system_error>
 
 #include <fmt/format.h>
 #include <ferry/base.hpp>
+#include <ferry/tree.hpp>
 
 #include "bench/contenders.hpp"
 #include "bench/fingerprint.hpp"
+#include "bench/script_peer.hpp"
 #include "bench/suites.hpp"
 
 namespace ferry::bench {
@@ -15,199 +18,186 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr const char* copy_sync_script =
-    "const [s, d] = process.argv.slice(-2); "
-    "require('fs').cpSync(s, d, {recursive: true, force: true, verbatimSymlinks: true})";
+/// One copy to `target`, through some API.
+using CopyOnce = std::function<Outcome<void>(const fs::path& target)>;
 
-/// A contender and what of its copies may be expected to be right.
-struct Entrant {
-  Contender contender;
-  Fidelity fidelity;
-};
-
-class TreeJob {
- public:
-  TreeJob(const TreeSuite& suite, const SuiteOptions& options, fs::path source, fs::path target_directory)
-      : suite_(suite),
-        options_(options),
-        source_(std::move(source)),
-        target_directory_(std::move(target_directory)),
-        fidelity_(suite.archive ? Fidelity::attributes : Fidelity::content) {}
-
-  void enter_all() {
-    const std::string flag = suite_.archive ? "-a" : "-r";
-    enter("ferry cp " + flag, ferry_version(), fidelity_,
-          [this, flag](const fs::path& target) { return std::vector{ferry_command({"cp", flag, source_, target})}; });
-    enter_peer(cp_peer, "cp " + flag, true, fidelity_, {flag, source_});
-    // -r alone leaves symlinks out, which cp -r does not.
-    enter_peer(rsync_peer, suite_.archive ? "rsync -aW --inplace" : "rsync -rlW --inplace", true, fidelity_,
-               {suite_.archive ? "-aW" : "-rlW", "--inplace", source_ / ""});
-    for (const Peer& peer : {node_peer, bun_peer}) {
-      enter_peer(peer, fmt::format("{} cpSync", peer.name) + (suite_.archive ? " (no owner, no times)" : ""), false,
-                 Fidelity::content, {"-e", copy_sync_script, "--", source_});
-    }
-    for (const CustomRival& rival : options_.rivals) {
-      enter(rival.name, "", fidelity_,
-            [this, rival](const fs::path& target) { return std::vector{custom_command(rival, source_, target)}; });
-    }
-  }
-
-  // Reads the whole source: afterwards it is cached.
-  Outcome<Fingerprint> arm() {
-    auto content = fingerprint_of(source_, Fidelity::content);
-    const auto attributes = content ? fingerprint_of(source_, Fidelity::attributes) : content;
-    if (!attributes) {
-      return std::unexpected(attributes.error());
-    }
-    if (auto room = choose_clean_up(*content); !room) {
-      return std::unexpected(room.error());
-    }
-    for (Entrant& entrant : entrants_) {
-      const Fidelity fidelity = entrant.fidelity;
-      const Fingerprint expected = fidelity == Fidelity::content ? *content : *attributes;
-      entrant.contender.set_up = [this](const Turn&) { return prepare_caches(options_, source_); };
-      entrant.contender.check = [this, expected, fidelity](const Turn& turn) {
-        return check_copy(source_, expected, turn.target, fidelity);
-      };
-      entrant.contender.clean_up = [this](const Turn& turn) {
-        if (delete_at_once_) {
-          std::error_code ignored;
-          fs::remove_all(turn.target, ignored);
-        }
-      };
-    }
-    return content;
-  }
-
-  [[nodiscard]] Job job() const {
-    Job job{.name = suite_.title,
-            .contenders = {},
-            .missing = missing_,
-            .target_directory = target_directory_,
-            .warm_ups = options_.warm_ups,
-            .rounds = options_.rounds};
-    for (const Entrant& entrant : entrants_) {
-      job.contenders.push_back(entrant.contender);
-    }
-    return job;
-  }
-
- private:
-  void enter(const std::string& name, std::string version, Fidelity fidelity, const Steps& steps) {
-    entrants_.push_back({command_contender(name, std::move(version), steps, target_directory_ / "copy"), fidelity});
-  }
-
-  void enter_peer(const Peer& peer, const std::string& name, bool usual, Fidelity fidelity,
-                  std::vector<std::string> arguments) {
-    if (!takes_part(options_, peer, usual)) {
-      return;
-    }
-    const auto found = find_peer(peer);
-    if (!found) {
-      missing_.push_back({name, std::string(peer.package)});
-      return;
-    }
-    const std::string version =
-        found->version.starts_with(peer.name) ? found->version : fmt::format("{} {}", peer.name, found->version);
-    arguments.insert(arguments.begin(), std::string(peer.name));
-    enter(name, version, fidelity, [program = found->program, arguments](const fs::path& target) {
-      std::vector<std::string> words = arguments;
-      words.push_back(target);
-      return std::vector{Command{.program = program, .words = words}};
-    });
-  }
-
-  // Copies are kept until the end, because after mass deletes the inode allocator of ext4 is slow for minutes and
-  // would slow down whoever comes next. On tmpfs, or where all do not fit, they go at once.
-  Outcome<void> choose_clean_up(const Fingerprint& source) {
-    const auto free = free_bytes(target_directory_);
-    if (!free) {
-      return std::unexpected(free.error());
-    }
-    const std::uint64_t one_copy = source.bytes + source.entries * 4096;
-    if (*free < one_copy) {
-      return std::unexpected(fmt::format("not enough space in {}: {} needed, {} free",
-                                         ferry::quoted(options_.to.native()), format_size(one_copy),
-                                         format_size(*free)));
-    }
-    const std::uint64_t copies = std::uint64_t{options_.rounds + options_.warm_ups} * entrants_.size();
-    delete_at_once_ = file_system_of(target_directory_) == "tmpfs" || *free / 2 < one_copy * copies;
-    return {};
-  }
-
-  const TreeSuite& suite_;
-  const SuiteOptions& options_;
-  fs::path source_;
-  fs::path target_directory_;
-  Fidelity fidelity_;
-  std::vector<Entrant> entrants_;
-  std::vector<MissingContender> missing_;
-  bool delete_at_once_ = true;
-};
-
-Outcome<fs::path> prepare_source(const TreeSuite& suite, const fs::path& scratch, const Session& session) {
-  const fs::path made = scratch / "source";
-  if (suite.generate) {
-    session.tell(fmt::format("making {} files of {} bytes", suite.generate->files, suite.generate->file_bytes));
-    const auto done = make_file_set(made, *suite.generate);
-    return done ? Outcome<fs::path>(made) : std::unexpected(done.error());
-  }
-  std::error_code error;
-  fs::path source = fs::canonical(suite.source, error);
-  if (error || !fs::is_directory(source, error)) {
-    return std::unexpected(ferry::quoted(suite.source.native()) + " is not a directory that can be read");
-  }
-  if (!suite.stage) {
-    return source;
-  }
-  const auto cp = find_peer(cp_peer);
-  if (!cp) {
-    return std::unexpected("cp is needed to stage the source, and is not installed");
-  }
-  session.tell("staging " + ferry::quoted(source.native()));
-  const auto staged = run_command({.program = cp->program, .words = {"cp", "-a", source, made}});
-  return staged ? Outcome<fs::path>(made) : std::unexpected("cannot stage the source: " + staged.error());
+Contender in_process(std::string name, std::string version, std::string command, const CopyOnce& copy) {
+  const auto loop = [copy](const Turn& turn) {
+    return run_in_child(
+        [&]() -> Outcome<void> {
+          for (std::uint64_t i = 0; i < turn.repetitions; ++i) {
+            if (auto done = copy(turn.target); !done) {
+              return done;
+            }
+          }
+          return {};
+        },
+        turn.control);
+  };
+  return {
+      .name = std::move(name), .version = std::move(version), .command = std::move(command), .run = loop, .check = {}};
 }
 
-bool is_inside(const fs::path& path, const fs::path& directory) {
-  return (path.native() + '/').starts_with(directory.native() + '/');
+Contender ferry_contender(const fs::path& source, bool inplace) {
+  ferry::TreeOptions options;
+  options.copy.inplace = inplace;
+  const CopyOnce copy = [source, options](const fs::path& target) -> Outcome<void> {
+    const auto report = ferry::copy_tree(source, target, options);
+    return report ? Outcome<void>{} : Outcome<void>(std::unexpected(report.error().to_string()));
+  };
+  return in_process(inplace ? "ferry::copy_tree in place" : "ferry::copy_tree default (atomic)", ferry_version(),
+                    fmt::format("ferry::copy_tree(source, target, {{.copy = {{.inplace = {}}}}})", inplace), copy);
+}
+
+Contender standard_contender(const fs::path& source) {
+  const CopyOnce copy = [source](const fs::path& target) -> Outcome<void> {
+    std::error_code error;
+    fs::copy(source, target, fs::copy_options::recursive | fs::copy_options::overwrite_existing, error);
+    return error ? Outcome<void>(std::unexpected(error.message())) : Outcome<void>{};
+  };
+  return in_process("std::filesystem::copy", standard_library_version(),
+                    "std::filesystem::copy(source, target, recursive | overwrite_existing)", copy);
+}
+
+void add_script_peer(Job& job, const Peer& peer, const SuiteOptions& options, const fs::path& source) {
+  if (!takes_part(options, peer)) {
+    return;
+  }
+  const std::string name = std::string(peer.name) + " cpSync";
+  const auto found = find_peer(peer);
+  if (!found) {
+    job.missing.push_back({name, std::string(peer.package)});
+    return;
+  }
+  auto started = ScriptPeer::start(found->program, ScriptWork::copy, source);
+  if (!started) {
+    job.missing.push_back({name, started.error()});
+    return;
+  }
+  const auto script = std::make_shared<ScriptPeer>(std::move(*started));
+  job.contenders.push_back({.name = name,
+                            .version = version_of(peer, *found),
+                            .command = "fs.cpSync(source, target, {recursive: true, force: true})",
+                            .run = [script](const Turn& turn) { return script->run(turn); },
+                            .check = {}});
+}
+
+// A process for each copy. -T: onto the target, not into it.
+void add_cp(Job& job, const SuiteOptions& options, const fs::path& source) {
+  if (!takes_part(options, cp_peer)) {
+    return;
+  }
+  const auto found = find_peer(cp_peer);
+  if (!found) {
+    job.missing.push_back({"cp", std::string(cp_peer.package)});
+    return;
+  }
+  const auto command = [program = found->program, source](const fs::path& target) {
+    return Command{.program = program, .words = {"cp", "-rT", source, target}};
+  };
+  const auto loop = [command](const Turn& turn) -> Outcome<Cost> {
+    Cost total;
+    for (std::uint64_t i = 0; i < turn.repetitions; ++i) {
+      const auto cost = run_command(command(turn.target), turn.control);
+      if (!cost) {
+        return cost;
+      }
+      total += *cost;
+    }
+    return total;
+  };
+  job.contenders.push_back({.name = "cp -rT (a process each time)",
+                            .version = found->version,
+                            .command = command(job.target_directory / "copy").to_string(),
+                            .run = loop,
+                            .check = {}});
+}
+
+Outcome<Group> measure(const std::string& name, const TreeSuite& suite, const SuiteOptions& options,
+                       const Session& session) {
+  const auto from = ScratchDirectory::create(options.from);
+  const auto to = from ? ScratchDirectory::create(options.to) : std::unexpected(from.error());
+  if (!to) {
+    return std::unexpected(to.error());
+  }
+  const auto source = small_or_given_tree(suite.source, from->path());
+  const auto expected = source ? fingerprint_of(*source, Fidelity::content) : std::unexpected(source.error());
+  if (!expected) {
+    return std::unexpected(expected.error());
+  }
+
+  Job job{.name = name,
+          .contenders = {},
+          .missing = {},
+          .target_directory = to->path(),
+          .warm_ups = options.warm_ups,
+          .rounds = options.rounds,
+          .repetitions = suite.copies};
+  job.contenders.push_back(ferry_contender(*source, true));
+  job.contenders.push_back(ferry_contender(*source, false));
+  if (takes_part(options, {"std", ""})) {
+    job.contenders.push_back(standard_contender(*source));
+  }
+  add_script_peer(job, node_peer, options, *source);
+  add_script_peer(job, bun_peer, options, *source);
+  add_cp(job, options, *source);
+  for (Contender& contender : job.contenders) {
+    // The target holds other bytes under the same names: a contender that does nothing is found out.
+    contender.set_up = [source](const Turn& turn) { return make_stale_copy(*source, turn.target); };
+    contender.check = [source, expected](const Turn& turn) {
+      return check_copy(*source, *expected, turn.target, Fidelity::content);
+    };
+  }
+
+  Group group{.name = name,
+              .facts = {{"source", fmt::format("{}, {} directories, {} files, {} bytes",
+                                               describe_place(suite.source.value_or(options.from)),
+                                               expected->directories, expected->regular_files, expected->bytes)},
+                        {"target", describe_place(options.to)},
+                        {"times", fmt::format("per copy; {}, of {} copies each; start-up of processes not included, "
+                                              "but of cp",
+                                              describe_rounds(options), suite.copies)}},
+              .units_per_run = static_cast<double>(suite.copies),
+              .unit = "copies",
+              .time_per_unit = true};
+  group.result = run_job(job, session.tell, session.interrupted);
+  if (suite.count_system_calls) {
+    group.counted = "system calls per copy";
+    add_system_calls(group, job, std::min<std::uint64_t>(suite.copies, 20), session);
+  }
+  return group;
 }
 
 }  // namespace
 
-Outcome<Report> run_tree(const TreeSuite& suite, const SuiteOptions& options, const Session& session) {
-  const auto from = ScratchDirectory::create(options.from);
-  const auto to = from ? ScratchDirectory::create(options.to) : std::unexpected(from.error());
-  const auto source = to ? prepare_source(suite, from->path(), session) : std::unexpected(to.error());
-  if (!source) {
-    return std::unexpected(source.error());
+Plan plan_tree(const TreeSuite& suite, const SuiteOptions& options) {
+  const std::string name = fmt::format("tree: {} copies in a loop over an existing copy", suite.copies);
+  const auto can_run = [=]() -> Outcome<void> {
+    if (!suite.source) {
+      return {};
+    }
+    if (auto outside = require_outside(options.to, *suite.source); !outside) {
+      return outside;
+    }
+    const auto size = size_of_tree(*suite.source);
+    return size ? require_space(options.to, *size) : std::unexpected(size.error());
+  };
+  return {.report = begin_report("tree", options),
+          .groups = {{.name = name, .can_run = can_run, .measure = [=](const Session& session) {
+                        return measure(name, suite, options, session);
+                      }}}};
+}
+
+int copy_repeatedly(std::uint64_t copies, const fs::path& source, const fs::path& target) {
+  ferry::TreeOptions options;
+  options.copy.inplace = true;
+  options.jobs = 1;
+  for (std::uint64_t i = 0; i < copies; ++i) {
+    if (!ferry::copy_tree(source, target, options)) {
+      return 1;
+    }
   }
-  if (is_inside(to->path(), *source)) {
-    return std::unexpected("the target " + ferry::quoted(options.to.native()) + " is inside the source");
-  }
-  TreeJob tree(suite, options, *source, to->path());
-  tree.enter_all();
-  session.tell("reading the source");
-  const auto content = tree.arm();
-  if (!content) {
-    return std::unexpected(content.error());
-  }
-  Report report{.suite = "tree",
-                .command = options.command_line,
-                .machine = this_machine(),
-                .facts = {},
-                .result = {},
-                .units_per_run = static_cast<double>(content->entries),
-                .unit = "entries"};
-  report.facts = {{"source", fmt::format("{}, {} directories, {} files, {} entries, {}", describe_place(*source),
-                                         content->directories, content->regular_files, content->entries,
-                                         format_size(content->bytes))},
-                  {"target", describe_place(options.to) + ", a fresh name for every run"},
-                  cache_fact(options),
-                  {"times", fmt::format("whole processes; {} rounds after {} to warm up; not made durable",
-                                        options.rounds, options.warm_ups)}};
-  report.result = run_job(tree.job(), session.tell, session.interrupted);
-  return report;
+  return 0;
 }
 
 }  // namespace ferry::bench

@@ -1,4 +1,4 @@
-// The suites of `ferry bench`: each turns options into one job, runs it, and reports.
+// The suites of `ferry bench`: each turns options into a plan, which is carried out group by group.
 #pragma once
 
 #include <atomic>
@@ -11,16 +11,10 @@
 #include <vector>
 
 #include "bench/outcome.hpp"
-#include "bench/report.hpp"
+#include "bench/plan.hpp"
 #include "bench/workload.hpp"
 
 namespace ferry::bench {
-
-/// The person waiting: told what runs, and able to interrupt it.
-struct Session {
-  std::function<void(std::string_view)> tell;
-  const std::atomic<bool>& interrupted;
-};
 
 /// A rival the user names: a shell command with {src} and {dst} for the two paths.
 struct CustomRival {
@@ -28,41 +22,96 @@ struct CustomRival {
   std::string command;
 };
 
+/// What is in the page cache when a run begins.
+enum class Caches : std::uint8_t { warm, cold };
+
 struct SuiteOptions {
   unsigned rounds = 5;
   unsigned warm_ups = 1;
   std::filesystem::path from = "/dev/shm";  ///< Where sources are generated or staged.
   std::filesystem::path to = "/dev/shm";    ///< Where copies are made.
-  bool cold = false;
-  std::vector<std::string> peers;  ///< Names of the peers to run; empty: the suite's usual ones.
+  std::vector<Caches> caches = {Caches::warm};
+  std::vector<std::string> peers;  ///< Names of the peers to run; empty: all of the suite.
   std::vector<CustomRival> rivals;
   std::string command_line;  ///< For the report.
 };
 
 /// Copying a small tree over an existing copy, again and again, through the APIs of C++, Node and Bun.
-struct LoopSuite {
+struct TreeSuite {
   std::uint64_t copies = 10'000;
   std::optional<std::filesystem::path> source;  ///< Empty: the generated tree of 9 files.
+  bool count_system_calls = false;
 };
-[[nodiscard]] Outcome<Report> run_loop(const LoopSuite& suite, const SuiteOptions& options, const Session& session);
+[[nodiscard]] Plan plan_tree(const TreeSuite& suite, const SuiteOptions& options);
 
-/// Copying a tree once to a fresh name, by whole processes.
-struct TreeSuite {
+/// Listing a tree with the types of its entries, again and again.
+struct ReaddirSuite {
+  std::uint64_t lists = 1000;
+  std::optional<std::filesystem::path> source;  ///< Empty: the generated tree of 9 files.
+  bool count_system_calls = false;
+};
+[[nodiscard]] Plan plan_readdir(const ReaddirSuite& suite, const SuiteOptions& options);
+
+/// One tree to be copied once to a fresh name, by whole processes.
+struct WholeTree {
   std::string title;
   std::filesystem::path source;     ///< An existing tree, or empty:
   std::optional<FileSet> generate;  ///< the files to make below options.from.
   bool stage = false;               ///< Copy `source` below options.from first.
   bool archive = true;              ///< -a; else -r.
 };
-[[nodiscard]] Outcome<Report> run_tree(const TreeSuite& suite, const SuiteOptions& options, const Session& session);
+/// The trees with known results: "share", "small-files", "medium-files", "flat". Empty for any other name.
+[[nodiscard]] std::optional<WholeTree> preset_tree(const std::string& name);
+[[nodiscard]] std::vector<std::string> preset_names();
+[[nodiscard]] Plan plan_trees(const std::vector<WholeTree>& trees, const SuiteOptions& options);
 
 /// Copying one generated file to a fresh name, by whole processes.
 struct FileSuite {
-  std::uint64_t size_bytes = std::uint64_t{1} << 30U;
+  std::vector<std::uint64_t> sizes_bytes = {std::uint64_t{1} << 30U};
   bool sparse = false;
-  bool durable = false;  ///< Time includes making data and name durable.
-  std::string method;    ///< For ferry; empty: its own choice.
+  bool durable = false;              ///< Time includes making data and name durable.
+  std::vector<std::string> methods;  ///< For ferry, each in turn; empty: its own choice.
 };
-[[nodiscard]] Outcome<Report> run_file(const FileSuite& suite, const SuiteOptions& options, const Session& session);
+[[nodiscard]] Plan plan_file(const FileSuite& suite, const SuiteOptions& options);
+
+/// ferry::copy_range between two open files: what the kernel offers against the chunked fallback.
+struct CopyRangeSuite {
+  std::vector<std::uint64_t> sizes_bytes = {1'000'000, 10'000'000, 100'000'000, 1'000'000'000};
+  std::uint64_t chunks_size_bytes = 100'000'000;  ///< Of the file that is copied with each chunk size.
+};
+[[nodiscard]] Plan plan_copy_range(const CopyRangeSuite& suite, const SuiteOptions& options);
+
+/// One file between two open descriptors, by ways that touch its bytes in user space and by ways that do not.
+struct ZeroCopySuite {
+  std::vector<std::uint64_t> sizes_bytes;
+  bool durable = false;
+};
+/// 1 MiB, 10 MiB, 100 MiB, 1 GiB, 10 GiB: those of at most `largest`, and always the first.
+[[nodiscard]] std::vector<std::uint64_t> zero_copy_sizes(std::uint64_t largest);
+[[nodiscard]] Plan plan_zero_copy(const ZeroCopySuite& suite, const SuiteOptions& options);
+
+/// Many files at once, by ferry::copy_files and by goroutines.
+enum class ConcurrentMode : std::uint8_t {
+  automatic,  ///< What ferry chooses, in its default and in place; and both engines by name.
+  uring,
+  threads,
+  both,
+};
+struct ConcurrentSuite {
+  std::vector<FileSet> scenarios;
+  ConcurrentMode mode = ConcurrentMode::automatic;
+  unsigned workers = 0;
+  bool keep = false;  ///< The copies of the last round.
+};
+/// The seven with known results: 1000 files of 4 KiB to 5 of 50 MiB.
+[[nodiscard]] std::vector<FileSet> concurrent_scenarios();
+[[nodiscard]] Plan plan_concurrent(const ConcurrentSuite& suite, const SuiteOptions& options);
+
+/// What one more file costs in system calls and allocations: the same on every machine with the same kernel and
+/// libraries, so that two versions of ferry can be compared by it.
+[[nodiscard]] Plan plan_counts(const SuiteOptions& options);
+/// The work of plan_counts() that is an API's and no command's: copies `source` over `target`, in place, again and
+/// again. Returns the exit status.
+int copy_repeatedly(std::uint64_t copies, const std::filesystem::path& source, const std::filesystem::path& target);
 
 }  // namespace ferry::bench

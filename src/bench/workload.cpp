@@ -71,6 +71,12 @@ Outcome<void> write_file(const fs::path& path, std::string_view bytes) {
   return file ? write_all(file->get(), path, bytes, 0) : Outcome<void>(std::unexpected(file.error()));
 }
 
+constexpr std::uint64_t block_bytes = 4096;
+
+constexpr std::uint64_t in_blocks(std::uint64_t bytes) { return (bytes + block_bytes - 1) / block_bytes * block_bytes; }
+
+bool is_true(const std::atomic<bool>* flag) { return flag != nullptr && *flag; }
+
 Outcome<void> make_directories(const fs::path& path) {
   std::error_code error;
   fs::create_directories(path, error);
@@ -101,6 +107,50 @@ ScratchDirectory::~ScratchDirectory() {
   }
 }
 
+Outcome<fs::path> small_or_given_tree(const std::optional<fs::path>& given, const fs::path& scratch) {
+  if (!given) {
+    const fs::path made = scratch / "source";
+    const auto done = make_small_tree(made);
+    return done ? Outcome<fs::path>(made) : std::unexpected(done.error());
+  }
+  std::error_code error;
+  fs::path source = fs::canonical(*given, error);
+  if (error || !fs::is_directory(source, error)) {
+    return std::unexpected(ferry::quoted(given->native()) + " is not a directory that can be read");
+  }
+  return source;
+}
+
+Outcome<void> require_outside(const fs::path& target, const fs::path& source) {
+  std::error_code error;
+  const std::string inner = fs::weakly_canonical(target, error).native() + '/';
+  const std::string outer = fs::weakly_canonical(source, error).native() + '/';
+  return inner.starts_with(outer)
+             ? std::unexpected("the target " + ferry::quoted(target.native()) + " is inside the source")
+             : Outcome<void>{};
+}
+
+Outcome<std::uint64_t> size_of_tree(const fs::path& root) {
+  std::uint64_t size = block_bytes;
+  std::error_code error;
+  fs::recursive_directory_iterator at(root, error);
+  for (; !error && at != fs::recursive_directory_iterator(); at.increment(error)) {
+    std::error_code vanished;
+    size += block_bytes;
+    if (at->is_regular_file(vanished) && !at->is_symlink(vanished)) {
+      const std::uint64_t bytes = at->file_size(vanished);
+      size += vanished ? 0 : in_blocks(bytes);
+    }
+  }
+  return error ? Outcome<std::uint64_t>(
+                     std::unexpected("cannot read " + ferry::quoted(root.native()) + ": " + error.message()))
+               : size;
+}
+
+std::uint64_t FileSet::size_bytes() const noexcept {
+  return files * (in_blocks(file_bytes) + block_bytes) + (directories + 1) * block_bytes;
+}
+
 Outcome<void> make_small_tree(const fs::path& root) {
   for (const char* directory : {"include/detail", "src/tests"}) {
     if (auto done = make_directories(root / directory); !done) {
@@ -121,12 +171,15 @@ Outcome<void> make_small_tree(const fs::path& root) {
   return {};
 }
 
-Outcome<void> make_file_set(const fs::path& root, const FileSet& set) {
+Outcome<void> make_file_set(const fs::path& root, const FileSet& set, const std::atomic<bool>* stop) {
   Noise noise(set.files ^ (set.file_bytes << 32U));
   std::vector<char> bytes(set.file_bytes);
   fs::path directory = root;
   const std::uint64_t per_directory = (set.files + set.directories - 1) / set.directories;
   for (std::uint64_t i = 0; i < set.files; ++i) {
+    if (is_true(stop)) {
+      return std::unexpected("interrupted");
+    }
     if (i % per_directory == 0) {
       directory = set.directories > 1 ? root / fmt::format("dir{:04}", i / per_directory) : root;
       if (auto done = make_directories(directory); !done) {
@@ -141,7 +194,7 @@ Outcome<void> make_file_set(const fs::path& root, const FileSet& set) {
   return {};
 }
 
-Outcome<void> make_file(const fs::path& path, std::uint64_t size_bytes, bool sparse) {
+Outcome<void> make_file(const fs::path& path, std::uint64_t size_bytes, bool sparse, const std::atomic<bool>* stop) {
   constexpr std::uint64_t piece = std::uint64_t{1} << 20U;
   const std::uint64_t stride = sparse ? 16 * piece : piece;
   const auto file = create_file(path);
@@ -151,6 +204,9 @@ Outcome<void> make_file(const fs::path& path, std::uint64_t size_bytes, bool spa
   Noise noise(size_bytes);
   std::vector<char> bytes(piece);
   for (std::uint64_t at = 0; at < size_bytes; at += stride) {
+    if (is_true(stop)) {
+      return std::unexpected("interrupted");
+    }
     noise.fill(bytes);
     const std::string_view data(bytes.data(), std::min(piece, size_bytes - at));
     if (auto done = write_all(file->get(), path, data, at); !done) {

@@ -34,6 +34,7 @@ enum LongOnly : int {
   version_option,
   // ours
   chunk_size_option,
+  direct_option,
   dry_run_option,
   explain_option,
   fsync_option,
@@ -43,6 +44,7 @@ enum LongOnly : int {
   method_option,
   preallocate_option,
   progress_option,
+  queue_depth_option,
   verify_option,
 };
 
@@ -84,6 +86,7 @@ constexpr auto gnu_options = std::to_array<option>({
 
 constexpr auto own_options = std::to_array<option>({
     {"chunk-size", required_argument, nullptr, chunk_size_option},
+    {"direct", no_argument, nullptr, direct_option},
     {"dry-run", no_argument, nullptr, dry_run_option},
     {"explain", no_argument, nullptr, explain_option},
     {"fsync", no_argument, nullptr, fsync_option},
@@ -93,6 +96,7 @@ constexpr auto own_options = std::to_array<option>({
     {"method", required_argument, nullptr, method_option},
     {"preallocate", no_argument, nullptr, preallocate_option},
     {"progress", optional_argument, nullptr, progress_option},
+    {"queue-depth", required_argument, nullptr, queue_depth_option},
     {"verify", no_argument, nullptr, verify_option},
 });
 
@@ -266,7 +270,7 @@ class Parser {
   void preserve_attribute(Attribute attribute, bool on);
   bool set_target_directory(const char* directory);
   bool set_methods(std::string_view list);
-  bool set_jobs(std::string_view text);
+  bool set_count(unsigned& count, std::string_view what, std::string_view text);
   bool set_chunk_size(std::string_view text);
   bool join();
   bool join_backup();
@@ -433,6 +437,7 @@ bool Parser::accept_own(int letter, std::string_view argument) {
   TreeOptions& tree = command_.tree;
   switch (letter) {
     case chunk_size_option: return set_chunk_size(argument);
+    case direct_option: tree.copy.direct = true; return true;
     case dry_run_option:
       tree.dry_run = true;
       command_.verbose = true;
@@ -440,7 +445,7 @@ bool Parser::accept_own(int letter, std::string_view argument) {
     case explain_option: command_.explain = true; return true;
     case fsync_option: tree.copy.fsync = true; return true;
     case inplace_option: tree.copy.inplace = true; return true;
-    case jobs_option: return set_jobs(argument);
+    case jobs_option: return set_count(tree.jobs, "jobs", argument);
     case json_option: command_.json = true; return true;
     case method_option: return set_methods(argument);
     case preallocate_option: tree.copy.preallocate = true; return true;
@@ -448,6 +453,7 @@ bool Parser::accept_own(int letter, std::string_view argument) {
       command_.progress = ProgressMode::always;
       return argument.empty() ||
              assign_word(command_.progress, "--progress", std::string(argument).c_str(), progress_words, exit_);
+    case queue_depth_option: return set_count(tree.copy.queue_depth, "chunks in flight", argument);
     case verify_option: tree.copy.verify = true; return true;
     default: exit_ = wrong_usage(); return false;  // getopt_long has said why
   }
@@ -466,14 +472,15 @@ bool Parser::set_methods(std::string_view list) {
   });
 }
 
-bool Parser::set_jobs(std::string_view text) {
-  constexpr unsigned most = 256;
-  unsigned jobs = 0;
-  const auto [end, status] = std::from_chars(text.data(), text.data() + text.size(), jobs);
-  if (status != std::errc{} || end != text.data() + text.size() || jobs < 1 || jobs > most) {
-    return fail_usage(fmt::format("invalid number of jobs {}: 1 to {} are possible", ferry::quoted(text), most));
+bool Parser::set_count(unsigned& count, std::string_view what, std::string_view text) {
+  constexpr unsigned most = 256;  // max_copy_queue_depth, too
+  static_assert(most == max_copy_queue_depth);
+  unsigned given = 0;
+  const auto [end, status] = std::from_chars(text.data(), text.data() + text.size(), given);
+  if (status != std::errc{} || end != text.data() + text.size() || given < 1 || given > most) {
+    return fail_usage(fmt::format("invalid number of {} {}: 1 to {} are possible", what, ferry::quoted(text), most));
   }
-  command_.tree.jobs = jobs;
+  count = given;
   return true;
 }
 

@@ -52,6 +52,7 @@ std::string errno_word(int value) {
 void add_report(Json& to, const CopyReport& report) {
   to["size_bytes"] = report.size_bytes;
   to["bytes_copied"] = report.bytes_copied;
+  to["direct_bytes"] = report.direct_bytes;
   to["hole_bytes"] = report.hole_bytes;
   Json bytes = Json::object();
   Json refused = Json::object();

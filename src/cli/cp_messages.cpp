@@ -9,6 +9,8 @@
 #include <cstring>
 #include <utility>
 
+#include <ferry/ring.hpp>
+
 namespace ferry::cli {
 namespace {
 
@@ -271,13 +273,18 @@ std::string explain_report(const CopyReport& report) {
   const auto add = [&](const std::string& part) { text += (text.empty() ? "" : ", ") + part; };
   for (const CopyMethod method : all_methods) {
     if (const int refused = refusal_of(report, method); refused != 0) {
-      add(fmt::format("{} refused ({})", ferry::to_string(method), errno_name(refused)));
+      const std::string cause = method == CopyMethod::uring ? ring_refusal_cause(refused) : std::string();
+      add(fmt::format("{} refused ({}{}{})", ferry::to_string(method), errno_name(refused), cause.empty() ? "" : ": ",
+                      cause));
     }
   }
   for (const CopyMethod method : all_methods) {
     if (const std::uint64_t bytes = bytes_by(report, method); bytes > 0) {
       add(fmt::format("{} {}", ferry::to_string(method), format_size(bytes)));
     }
+  }
+  if (report.direct_bytes > 0) {
+    add(fmt::format("direct {}", format_size(report.direct_bytes)));
   }
   if (report.hole_bytes > 0) {
     add(fmt::format("holes {}", format_size(report.hole_bytes)));

@@ -56,9 +56,7 @@ void print_version() {
   fmt::print("ferry {}\n", version());
   fmt::print("copy methods:");
   for (std::size_t i = 0; i < copy_method_count; ++i) {
-    if (const auto method = static_cast<CopyMethod>(i); method != CopyMethod::uring) {  // not in this version
-      fmt::print(" {}", to_string(method));
-    }
+    fmt::print(" {}", to_string(static_cast<CopyMethod>(i)));
   }
   fmt::print("\nchunk size: {}\n", format_size(copy_chunk_size()));
   if (uname(&system) == 0) {

@@ -1,11 +1,8 @@
 // Probing the machine: kernel, limits, io_uring, FUSE.
 #include <fcntl.h>
 #include <fmt/format.h>
-#include <linux/io_uring.h>
 #include <sched.h>
 #include <sys/resource.h>
-#include <sys/syscall.h>
-#include <sys/uio.h>
 #include <sys/utsname.h>
 #include <unistd.h>
 
@@ -13,7 +10,10 @@
 #include <cstdlib>
 #include <fstream>
 #include <optional>
+#include <string>
 #include <thread>
+
+#include <ferry/ring.hpp>
 
 #include "base/sys.hpp"
 #include "cli/probe_facts.hpp"
@@ -47,8 +47,6 @@ bool has_cap_sys_admin() {
   return ((std::strtoull(effective.c_str(), nullptr, 16) >> cap_sys_admin) & 1U) != 0;
 }
 
-bool filtered_by_seccomp() { return own_status("Seccomp") == "2"; }
-
 std::string kernel_release() {
   utsname name = {};
   return ::uname(&name) == 0 ? std::string(name.release) : "unknown";
@@ -64,47 +62,36 @@ bool kernel_is_at_least(int major, int minor) {
 
 // ------------------------------------------------------------------------------------------- io_uring
 
-std::string why_no_ring(int errno_value) {
-  const std::optional<std::string> disabled = first_word("/proc/sys/kernel/io_uring_disabled");  // Linux 6.6
-  switch (errno_value) {
-    case EPERM:
-      if (disabled == "2") {
-        return "the sysctl kernel.io_uring_disabled is 2: disabled for all";
-      }
-      if (disabled == "1" && !has_cap_sys_admin()) {
-        return "the sysctl kernel.io_uring_disabled is 1: only for CAP_SYS_ADMIN and kernel.io_uring_group";
-      }
-      return filtered_by_seccomp() ? "a seccomp filter refuses it, as container engines do by default"
-                                   : "refused, and neither the sysctl nor a seccomp filter explains it";
-    case ENOSYS:
-      return filtered_by_seccomp() ? "a seccomp filter hides it, or this kernel lacks it"
-                                   : "this kernel was built without it, or is older than 5.1";
-    case ENOMEM: return "not enough lockable memory: raise the memlock limit (ulimit -l)";
-    case EMFILE: return "no file descriptor is free (ulimit -n)";
-    default: return {};
-  }
+// What a ring was set up with, for people.
+std::string describe(const RingFeatures& features) {
+  std::string text;
+  const auto add = [&](bool has, const char* name) {
+    text += has ? (text.empty() ? "" : ", ") + std::string(name) : "";
+  };
+  add(features.single_issuer, "single issuer");
+  add(features.deferred_work, "deferred work");
+  add(features.cooperative_work, "cooperative work");
+  add(features.timed_wait, "timed wait");
+  add(features.registered_descriptor, "registered descriptor");
+  return text.empty() ? "plain" : text;
 }
 
 // Sets up a small ring and pins one buffer in it, as the copy engine would.
 void add_ring(Entries& out) {
-  io_uring_params parameters = {};
-  const int result = sys::io_uring_setup(4, parameters);
-  if (result < 0) {
-    const Finding finding{Answer::no, -result, why_no_ring(-result)};
-    out.push_back(entry("io_uring", "io_uring", finding));
+  auto ring = Ring::create({.entries = 4});
+  if (!ring) {
+    const int errno_value = ring.error().errno_value();
+    out.push_back(entry("io_uring", "io_uring", Finding{Answer::no, errno_value, ring_refusal_cause(errno_value)}));
     return;
   }
-  const UniqueFd ring(result);
-  out.push_back(
-      entry("io_uring", "io_uring", Finding{Answer::yes, 0, fmt::format("features {:#x}", parameters.features)}));
-  std::string buffer(std::size_t{64} << 10U, '\0');
-  const iovec vector = {buffer.data(), buffer.size()};
-  const bool registered = ::syscall(SYS_io_uring_register, ring.get(), IORING_REGISTER_BUFFERS, &vector, 1) == 0;
-  const int errno_value = registered ? 0 : errno;
-  const char* const note =
-      errno_value == ENOMEM ? "not enough lockable memory: raise the memlock limit (ulimit -l)" : "";
+  out.push_back(entry("io_uring", "io_uring", Finding{Answer::yes, 0, describe(ring->features())}));
+  auto pool = BufferPool::create({.buffer_bytes = std::size_t{64} << 10U, .count = 1});
+  const int errno_value = !pool                        ? pool.error().errno_value()
+                          : pool->register_with(*ring) ? 0
+                                                       : pool->registration_error();
   out.push_back(entry("io_uring_registered_buffers", "registered buffers",
-                      Finding{registered ? Answer::yes : Answer::no, errno_value, note}));
+                      Finding{errno_value == 0 ? Answer::yes : Answer::no, errno_value,
+                              errno_value == 0 ? "" : ring_refusal_cause(errno_value)}));
 }
 
 // ------------------------------------------------------------------------------------------- FUSE

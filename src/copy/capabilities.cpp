@@ -4,6 +4,8 @@
 #include <atomic>
 #include <mutex>
 
+#include "copy/uring_pipeline.hpp"
+
 namespace ferry::engine {
 namespace {
 
@@ -67,6 +69,7 @@ void remember_refused(DevicePair pair, CopyMethod method, int errno_value) noexc
 }
 
 void forget_refused() noexcept {
+  forget_uring_refusal();
   const std::scoped_lock lock(writing);
   for (Slot& slot : slots) {
     for (auto& errno_value : slot.refused) {

@@ -162,6 +162,12 @@ Result<void> RangeCopy::choose() {
   settings_.devices = {makedev(in_status_.stx_dev_major, in_status_.stx_dev_minor),
                        makedev(out_status_.stx_dev_major, out_status_.stx_dev_minor)};
   settings_.chunk_bytes = *chunk;
+  const auto pipeline = engine::pipeline_shape_for(options_);
+  if (!pipeline) {
+    return std::unexpected(pipeline.error());
+  }
+  settings_.pipeline = *pipeline;
+  settings_.direct = options_.direct;
   settings_.skip_zeros = options_.sparse == SparseMode::always && out_regular;
   settings_.out_data_end = out_regular ? out_status_.stx_size : 0;
   settings_.bytes_total = length_;

@@ -13,6 +13,11 @@ namespace {
 // than a larger one (docs/PERFORMANCE.md).
 constexpr std::size_t cached_piece_bytes = std::size_t{128} << 10U;
 
+// The ring's own, through the page cache and past it (docs/PERFORMANCE.md).
+constexpr std::size_t ring_piece_bytes = std::size_t{256} << 10U;
+constexpr std::size_t direct_piece_bytes = std::size_t{1} << 20U;
+constexpr unsigned default_queue_depth = 8;
+
 std::atomic<std::size_t> process_chunk_size = 0;  // 0: not set
 
 bool within_limits(std::size_t bytes) noexcept {
@@ -49,6 +54,23 @@ Result<std::size_t> chunk_for(const CopyOptions& options) {
   return std::max<std::size_t>(affordable / page * page, min_copy_chunk_size_bytes);
 }
 
+Result<PipelineShape> pipeline_shape_for(const CopyOptions& options) {
+  if (options.queue_depth > max_copy_queue_depth) {
+    return fail(ERANGE, "queue depth");
+  }
+  const bool asked = options.chunk_size_bytes != 0 || process_chunk_size.load(std::memory_order_relaxed) != 0;
+  CopyOptions sized = options;
+  const std::size_t unless_asked = options.direct ? direct_piece_bytes : ring_piece_bytes;
+  sized.chunk_size_bytes = asked ? options.chunk_size_bytes : unless_asked;
+  const auto chunk = chunk_for(sized);
+  if (!chunk) {
+    return std::unexpected(chunk.error());
+  }
+  const std::uint64_t budget = options.memory_budget_bytes == 0 ? copy_memory_share() : options.memory_budget_bytes;
+  const unsigned depth = options.queue_depth == 0 ? default_queue_depth : options.queue_depth;
+  return PipelineShape{*chunk, static_cast<unsigned>(std::clamp<std::uint64_t>(budget / *chunk, 1, depth))};
+}
+
 Result<MethodOrder> methods_for(CopyFacts facts, const CopyOptions& options, DevicePair devices, CopyReport& report) {
   facts.refused = refused_methods(devices);
   facts.kernel = kernel_version();
@@ -56,6 +78,7 @@ Result<MethodOrder> methods_for(CopyFacts facts, const CopyOptions& options, Dev
   facts.reflink = options.reflink;
   facts.sparse = options.sparse;
   facts.verify = options.verify;
+  facts.direct = options.direct;
   const MethodOrder methods = choose_methods(facts);
   for (std::size_t i = 0; i < copy_method_count; ++i) {
     report.refused_errno[i] = refused_errno(devices, static_cast<CopyMethod>(i));
@@ -67,8 +90,7 @@ Result<MethodOrder> methods_for(CopyFacts facts, const CopyOptions& options, Dev
         return fail(report.refused_errno[i], method == CopyMethod::reflink ? "FICLONE" : to_string(method).data());
       }
     }
-    const bool only_missing = options.methods == CopyMethodSet(CopyMethod::uring);
-    return fail(only_missing ? ENOSYS : EINVAL, only_missing ? "io_uring_setup" : "copy options");
+    return fail(EINVAL, "copy options");
   }
   return methods;
 }

@@ -7,6 +7,7 @@
 
 #include "copy/capabilities.hpp"
 #include "copy/method_choice.hpp"
+#include "copy/uring_pipeline.hpp"
 
 namespace ferry::engine {
 
@@ -15,9 +16,12 @@ namespace ferry::engine {
 // its limits. May look at /proc/meminfo and the cgroup, once a second at most.
 [[nodiscard]] Result<std::size_t> chunk_for(const CopyOptions& options);
 
+// The same for the uring method, and how many chunks it has in flight: fewer where the memory budget is smaller.
+[[nodiscard]] Result<PipelineShape> pipeline_shape_for(const CopyOptions& options);
+
 // The methods to try, in order; never none. `facts` says what is known of the two files; the rest of it comes from
 // `options` and from what this pair of file systems is known to refuse, which `report` then tells. Where nothing that
-// `options` allow can work: the error that an allowed method was refused with, or else ENOSYS or EINVAL.
+// `options` allow can work: the error that an allowed method was refused with, or else EINVAL.
 [[nodiscard]] Result<MethodOrder> methods_for(CopyFacts facts, const CopyOptions& options, DevicePair devices,
                                               CopyReport& report);
 

@@ -198,6 +198,12 @@ Result<CopyReport> WholeFileCopy::run(engine::SplicePipe& pipe) {
     return std::unexpected(chunk.error());
   }
   settings_.chunk_bytes = *chunk;
+  const auto pipeline = engine::pipeline_shape_for(options_);
+  if (!pipeline) {
+    return std::unexpected(pipeline.error());
+  }
+  settings_.pipeline = *pipeline;
+  settings_.direct = options_.direct;
   settings_.pipe = &pipe;
   if (const auto looked = look_at_both(); !looked) {
     return std::unexpected(looked.error());

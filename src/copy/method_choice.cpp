@@ -58,6 +58,10 @@ MethodOrder choose_methods(const CopyFacts& facts) noexcept {
   // An empty file has nothing to share, and nothing else is asked of it unless sharing is all that is allowed.
   const bool worth_sharing = facts.size_bytes > 0 || facts.allowed == CopyMethodSet(CopyMethod::reflink);
   add(CopyMethod::reflink, both_regular(facts) && worth_sharing && may_share(facts) && known_good(CopyMethod::reflink));
+  // The ring moves bytes past the page cache; through it, it is for who rules out the ways that copy in the kernel
+  // (docs/PERFORMANCE.md).
+  const bool by_ring = both_regular(facts) && in_kernel && known_good(CopyMethod::uring);
+  add(CopyMethod::uring, by_ring && facts.direct);
   add(CopyMethod::copy_file_range, both_regular(facts) && in_kernel && may_share(facts) && !facts.verify &&
                                        facts.kernel >= first_safe_copy_file_range &&
                                        known_good(CopyMethod::copy_file_range));
@@ -67,6 +71,8 @@ MethodOrder choose_methods(const CopyFacts& facts) noexcept {
   const bool sends_files = both_in_kernel && known_good(CopyMethod::sendfile);
   const bool sends_to_socket = facts.source == FileKind::regular && in_kernel && facts.destination == FileKind::socket;
   add(CopyMethod::sendfile, sends_files || sends_to_socket);
+  const bool ruled_out = !facts.allowed.contains(CopyMethod::sendfile) && !facts.allowed.contains(CopyMethod::splice);
+  add(CopyMethod::uring, by_ring && !facts.direct && ruled_out);
   const bool splices_files =
       both_in_kernel && known_good(CopyMethod::splice) && !facts.allowed.contains(CopyMethod::sendfile);
   const bool splices_pipe = any_pipe && !facts.verify && facts.sparse != SparseMode::always;
@@ -92,6 +98,9 @@ Refusal classify_refusal(CopyMethod method, int errno_value) noexcept {
     case EAGAIN:  // ZFS with dirty data (openzfs 15172)
     case EFBIG:   // at the very end of the offset range
       return method == CopyMethod::copy_file_range ? Refusal::unsupported : Refusal::final;
+    case ENOMEM:  // of lockable memory (io_uring_setup(2) before 5.12)
+    case EMFILE:  // a ring is a descriptor
+    case ENFILE: return method == CopyMethod::uring ? Refusal::unsupported : Refusal::final;
     default: return Refusal::final;
   }
 }

@@ -26,6 +26,7 @@ struct CopyFacts {
   ReflinkMode reflink = ReflinkMode::automatic;
   SparseMode sparse = SparseMode::automatic;
   bool verify = false;
+  bool direct = false;
 };
 
 // Methods in the order they are to be tried. Empty: nothing allowed can work.

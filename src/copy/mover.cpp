@@ -135,6 +135,7 @@ Mover::Step Mover::step(CopyMethod method, std::uint64_t in_offset, std::uint64_
     case CopyMethod::copy_file_range: result = by_copy_file_range(in_offset, out_offset, piece); break;
     case CopyMethod::splice: result = by_splice(in_offset, out_offset, piece); break;
     case CopyMethod::sendfile: result = by_sendfile(in_offset, out_offset, piece); break;
+    case CopyMethod::uring: result = by_uring(in_offset, out_offset, piece); break;
     default:
       result = {-ENOSYS, to_string(method).data()};  // NOLINT(*-stringview-data-usage): a literal
       break;
@@ -167,6 +168,18 @@ Mover::Step Mover::by_sendfile(std::uint64_t in_offset, std::uint64_t out_offset
     (void)sys::lseek(settings_.out, position, SEEK_SET);
   }
   return {sent, "sendfile"};
+}
+
+Mover::Step Mover::by_uring(std::uint64_t in_offset, std::uint64_t out_offset, std::uint64_t length) {
+  if (!uring_) {
+    uring_.emplace(settings_.in, settings_.out, settings_.pipeline, settings_.direct);
+  }
+  const PipelineResult result = uring_->move({in_offset, out_offset, length});
+  if (result.moved == 0) {
+    return {result.error, result.operation};
+  }
+  report_.direct_bytes += result.direct;
+  return {static_cast<std::int64_t>(result.moved), result.operation};
 }
 
 // One end is a pipe: one call moves the bytes. Otherwise they go through a pipe of ours.

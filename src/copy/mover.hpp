@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <functional>
 #include <limits>
+#include <optional>
 #include <stop_token>
 
 #include <ferry/copy.hpp>
@@ -12,6 +13,7 @@
 #include "copy/capabilities.hpp"
 #include "copy/content_hash.hpp"
 #include "copy/method_choice.hpp"
+#include "copy/uring_mover.hpp"
 
 namespace ferry::engine {
 
@@ -31,6 +33,8 @@ struct MoveSettings {
   DevicePair devices;
   MethodOrder methods;
   std::size_t chunk_bytes = default_copy_chunk_size_bytes;
+  PipelineShape pipeline;  // of the uring method
+  bool direct = false;
   bool skip_zeros = false;         // aligned runs of zeros become holes (SparseMode::always)
   std::uint64_t out_data_end = 0;  // a hole must be punched where the destination has old content: below this
   std::uint64_t bytes_total = 0;   // for progress
@@ -62,6 +66,7 @@ class Mover {
   [[nodiscard]] Step by_copy_file_range(std::uint64_t in_offset, std::uint64_t out_offset, std::uint64_t length);
   [[nodiscard]] Step by_splice(std::uint64_t in_offset, std::uint64_t out_offset, std::uint64_t length);
   [[nodiscard]] Step by_sendfile(std::uint64_t in_offset, std::uint64_t out_offset, std::uint64_t length);
+  [[nodiscard]] Step by_uring(std::uint64_t in_offset, std::uint64_t out_offset, std::uint64_t length);
   [[nodiscard]] Step by_read_write(std::uint64_t in_offset, std::uint64_t out_offset, std::uint64_t length);
   [[nodiscard]] Step splice_direct(std::uint64_t in_offset, std::uint64_t out_offset, std::size_t length);
   [[nodiscard]] Step drain_pipe(std::uint64_t out_offset, std::size_t bytes);
@@ -83,6 +88,7 @@ class Mover {
 
   const MoveSettings& settings_;
   CopyReport& report_;
+  std::optional<UringMover> uring_;
   std::size_t current_ = 0;  // index into settings_.methods
   bool only_read_write_ = false;
   std::uint64_t kernel_piece_bytes_;

@@ -38,6 +38,7 @@ void CopyReport::merge(const CopyReport& other) noexcept {
     }
   }
   bytes_copied += other.bytes_copied;
+  direct_bytes += other.direct_bytes;
   hole_bytes += other.hole_bytes;
   size_bytes += other.size_bytes;
   elapsed += other.elapsed;

@@ -30,7 +30,7 @@ class BenchCommandTest : public ScratchTest {
   }
 
   static nlohmann::json contender(const nlohmann::json& report, const std::string& name) {
-    for (const auto& candidate : report.at("contenders")) {
+    for (const auto& candidate : report.at("groups").at(0).at("contenders")) {
       if (candidate.at("name") == name) {
         return candidate;
       }
@@ -47,14 +47,14 @@ TEST_F(BenchCommandTest, tree_in_a_loop_measures_ferry_and_the_standard_library)
     EXPECT_EQ(found.at("status"), "ok") << found.dump();
     EXPECT_EQ(found.at("runs").size(), 2U);
   }
-  EXPECT_EQ(report.at("units_per_run"), 50);
+  EXPECT_EQ(report.at("groups").at(0).at("units_per_run"), 50);
 }
 
 TEST_F(BenchCommandTest, a_rival_that_copies_wrongly_is_failed_and_not_timed) {
   write(path("source") / "a", "first");
   write(path("source") / "b", "second");
-  const auto report = bench_json({"tree", "--source", path("source"), "--flags", "-r", "--rounds", "2", "--peers", "cp",
-                                  "--rival", "wrong=cp -r {src} {dst} && rm {dst}/b", "--json"});
+  const auto report = bench_json({"trees", "--source", path("source"), "--flags", "-r", "--rounds", "2", "--peers",
+                                  "cp", "--rival", "wrong=cp -r {src} {dst} && rm {dst}/b", "--json"});
   EXPECT_EQ(contender(report, "ferry cp -r").at("status"), "ok");
   const auto wrong = contender(report, "wrong");
   EXPECT_EQ(wrong.at("status"), "failed");
@@ -64,8 +64,8 @@ TEST_F(BenchCommandTest, a_rival_that_copies_wrongly_is_failed_and_not_timed) {
 
 TEST_F(BenchCommandTest, a_rival_that_loses_times_is_wrong_under_archive_mode) {
   write(path("source") / "a", "first");
-  const auto report = bench_json({"tree", "--source", path("source"), "--flags", "-a", "--rounds", "1", "--peers", "cp",
-                                  "--rival", "plain=cp -r {src} {dst}", "--json"});
+  const auto report = bench_json({"trees", "--source", path("source"), "--flags", "-a", "--rounds", "1", "--peers",
+                                  "cp", "--rival", "plain=cp -r {src} {dst}", "--json"});
   EXPECT_EQ(contender(report, "ferry cp -a").at("status"), "ok");
   EXPECT_EQ(contender(report, "cp -a").at("status"), "ok");
   EXPECT_EQ(contender(report, "plain").at("status"), "failed");
@@ -89,11 +89,10 @@ TEST_F(BenchCommandTest, wrong_arguments_are_refused_with_status_2) {
   const std::vector<std::vector<std::string>> wrong = {{},
                                                        {"nothing"},
                                                        {"tree", "--rounds", "0"},
-                                                       {"tree", "--preset", "unknown"},
+                                                       {"trees", "--preset", "unknown"},
                                                        {"tree", "--source", "/nowhere"},
-                                                       {"tree", "--cold"},
-                                                       {"tree", "--preset", "flat", "--cold", "--from", "/dev/shm"},
-                                                       {"tree", "--preset", "flat", "--rival", "no-command"},
+                                                       {"trees", "--preset", "flat", "--cold", "--from", "/dev/shm"},
+                                                       {"trees", "--preset", "flat", "--rival", "no-command"},
                                                        {"file", "--size", "0"},
                                                        {"file", "--size", "much"}};
   for (const auto& words : wrong) {
@@ -105,7 +104,7 @@ TEST_F(BenchCommandTest, wrong_arguments_are_refused_with_status_2) {
 
 TEST_F(BenchCommandTest, a_target_inside_the_source_is_refused) {
   write(path("source") / "a", "first");
-  const auto output = bench({"tree", "--source", path("source"), "--to", path("source")});
+  const auto output = bench({"trees", "--source", path("source"), "--to", path("source")});
   ASSERT_FALSE(output);
   EXPECT_THAT(output.error(), HasSubstr("is inside the source"));
 }

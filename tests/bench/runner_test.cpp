@@ -1,5 +1,10 @@
 #include "bench/runner.hpp"
 
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <csignal>
 #include <set>
 
 #include <gmock/gmock.h>
@@ -157,6 +162,109 @@ TEST(Process, failing_and_crashing_work_is_a_failure) {
   const auto crashed = run_in_child([]() -> Outcome<void> { ::_exit(7); });
   ASSERT_FALSE(crashed);
   EXPECT_EQ(crashed.error(), "exit status 7");
+}
+
+TEST(Process, memory_of_a_pipeline_is_that_of_all_its_processes) {
+  // Each of the two holds 30 MB for a while.
+  constexpr const char* hold = "head -c 30000000 /dev/zero | tail -c 30000000 > /dev/null; sleep 0.2";
+  const auto one = run_command({.program = "/bin/sh", .words = {"sh", "-c", hold}});
+  const std::string slowly =
+      "(head -c 30000000 /dev/zero; sleep 0.4) | tail -c 30000000 | (sleep 0.1; tail -c 30000000) > /dev/null";
+  const auto two = run_command({.program = "/bin/sh", .words = {"sh", "-c", slowly}});
+  ASSERT_TRUE(one && two);
+  if (!two->tree_rss_bytes) {
+    GTEST_SKIP() << "this kernel does not list children (CONFIG_PROC_CHILDREN)";
+  }
+  EXPECT_GE(one->max_rss_bytes, 30'000'000U);
+  EXPECT_GE(one->tree_rss_bytes, one->max_rss_bytes);
+  EXPECT_GE(*two->tree_rss_bytes, two->max_rss_bytes + 1'000'000) << "two processes hold more than the larger one";
+}
+
+TEST(Process, a_run_that_nobody_wants_any_more_is_killed_with_all_it_started) {
+  ASSERT_EQ(::prctl(PR_SET_CHILD_SUBREAPER, 1), 0);
+  static std::atomic<bool> stop{false};
+  stop = false;
+  ::signal(SIGUSR1, [](int) { stop = true; });
+  RunControl control{.stop = &stop};
+  pid_t process = -1;
+  control.before_it_begins = [&](pid_t child) -> Outcome<void> {
+    process = child;
+    return {};
+  };
+  const auto cost =
+      run_command({.program = "/bin/sh", .words = {"sh", "-c", "sleep 1000 & kill -USR1 $PPID; sleep 1000"}}, control);
+  ASSERT_FALSE(cost);
+  EXPECT_THAT(cost.error(), HasSubstr("killed by signal 9"));
+  ASSERT_GT(process, 0);
+  // What was orphaned comes to this process, and has been killed, too.
+  int orphans = 0;
+  for (int status = 0; ::waitpid(-process, &status, 0) > 0; ++orphans) {
+    EXPECT_TRUE(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+  }
+  EXPECT_GE(orphans, 1);
+  ::prctl(PR_SET_CHILD_SUBREAPER, 0);
+  ::signal(SIGUSR1, SIG_DFL);
+}
+
+TEST(Process, work_in_a_child_can_be_stopped) {
+  const std::atomic<bool> stop{true};
+  const auto cost = run_in_child(
+      []() -> Outcome<void> {
+        ::sleep(1000);
+        return {};
+      },
+      {.stop = &stop});
+  ASSERT_FALSE(cost);
+  EXPECT_THAT(cost.error(), HasSubstr("killed by signal 9"));
+}
+
+TEST(Process, a_run_waits_until_its_watcher_is_ready_and_fails_with_it) {
+  for (const bool in_child : {false, true}) {
+    RunControl control;
+    control.before_it_begins = [](pid_t) -> Outcome<void> { return std::unexpected("cannot watch"); };
+    bool ran = false;
+    const auto cost = in_child ? run_in_child(
+                                     [&ran]() -> Outcome<void> {
+                                       ran = true;
+                                       return {};
+                                     },
+                                     control)
+                               : run_command({.program = "/bin/true", .words = {"true"}}, control);
+    ASSERT_FALSE(cost);
+    EXPECT_EQ(cost.error(), "cannot watch");
+    EXPECT_FALSE(ran);
+  }
+}
+
+TEST(Process, what_is_done_afterwards_can_fail_the_work) {
+  const auto cost = run_in_child([]() -> Outcome<void> { return {}; }, {},
+                                 []() -> Outcome<void> { return std::unexpected("wrong result"); });
+  ASSERT_FALSE(cost);
+  EXPECT_EQ(cost.error(), "wrong result");
+}
+
+TEST(Process, variables_are_added_to_the_environment) {
+  const auto said =
+      output_of({.program = "/bin/sh", .words = {"sh", "-c", "echo $FERRY_A"}, .environment = {"FERRY_A=one=two"}});
+  EXPECT_EQ(said.value_or(""), "one=two\n");
+}
+
+TEST(Process, steps_of_a_run_add_up) {
+  Cost first;
+  first.wall = milliseconds(1);
+  first.max_rss_bytes = 10;
+  first.tree_rss_bytes = 20;
+  first.cache.misses = 5;
+  Cost second;
+  second.wall = milliseconds(2);
+  second.max_rss_bytes = 30;
+  second.cache.misses = 6;
+  first += second;
+  EXPECT_EQ(first.wall, milliseconds(3));
+  EXPECT_EQ(first.max_rss_bytes, 30U);
+  EXPECT_EQ(first.tree_rss_bytes, 20U);
+  EXPECT_EQ(first.cache.misses, 11U);
+  EXPECT_FALSE(first.cache.loads);
 }
 
 TEST(Process, a_command_is_shown_as_one_would_type_it) {

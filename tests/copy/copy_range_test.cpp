@@ -39,8 +39,9 @@ class CopyRangeTest : public ::testing::Test {
 };
 
 TEST_F(CopyRangeTest, copies_the_middle_and_leaves_both_positions) {
-  for (const CopyMethodSet methods : {CopyMethodSet::all(), CopyMethodSet(CopyMethod::splice),
-                                      CopyMethodSet(CopyMethod::sendfile), CopyMethodSet(CopyMethod::read_write)}) {
+  for (const CopyMethodSet methods :
+       {CopyMethodSet::all(), CopyMethodSet(CopyMethod::splice), CopyMethodSet(CopyMethod::sendfile),
+        CopyMethodSet(CopyMethod::uring), CopyMethodSet(CopyMethod::read_write)}) {
     ASSERT_EQ(::ftruncate(out(), 0), 0);
     ASSERT_EQ(::lseek(in(), 11, SEEK_SET), 11);
     ASSERT_EQ(::lseek(out(), 22, SEEK_SET), 22);

@@ -100,21 +100,41 @@ INSTANTIATE_TEST_SUITE_P(
         Row{"splice_for_who_rules_sendfile_out",
             with([](auto& f) { f.allowed = set_of({splice, read_write}); }),
             {splice, read_write}},
-        Row{"uring_is_not_there", with([](auto& f) { f.allowed = uring; }), {}},
-        Row{"from_a_pipe",
+        Row{"uring_alone", with([](auto& f) { f.allowed = uring; }), {uring}},
+        Row{"uring_for_who_rules_sendfile_and_splice_out",
+            with([](auto& f) { f.allowed = set_of({uring, read_write}); }),
+            {uring, read_write}},
+        Row{"uring_first_of_those_that_move_bytes_past_the_page_cache",
+            with([](auto& f) { f.direct = true; }),
+            {reflink, uring, copy_file_range, sendfile, read_write}},
+        Row{"uring_not_where_it_was_refused",
             with([](auto& f) {
-              f.source = FileKind::pipe;
-              f.size_bytes = 0;
+              f.direct = true;
+              f.refused = uring;
             }),
+            {reflink, copy_file_range, sendfile, read_write}},
+        Row{"uring_not_for_pipes",
+            with([](auto& f) {
+              f.direct = true;
+              f.destination = FileKind::pipe;
+            }),
+            {splice, read_write}},
+        Row{"from_a_pipe",
+            with(
+                [](auto& f) {
+                  f.source = FileKind::pipe;
+                  f.size_bytes = 0;
+                }),
             {splice, read_write}},
         Row{"to_a_pipe", with([](auto& f) { f.destination = FileKind::pipe; }), {splice, read_write}},
         Row{"to_a_socket", with([](auto& f) { f.destination = FileKind::socket; }), {sendfile, read_write}},
         Row{"to_a_device", with([](auto& f) { f.destination = FileKind::other; }), {read_write}},
         Row{"from_a_device",
-            with([](auto& f) {
-              f.source = FileKind::other;
-              f.size_bytes = 0;
-            }),
+            with(
+                [](auto& f) {
+                  f.source = FileKind::other;
+                  f.size_bytes = 0;
+                }),
             {read_write}}),
     [](const auto& param) { return std::string(param.param.name); });
 

@@ -5,7 +5,7 @@
 source "$(dirname "$0")/../support/scenario.sh"
 need_root "mounts"
 
-methods=(reflink copy_file_range splice sendfile read_write)
+methods=(reflink copy_file_range splice sendfile uring read_write)
 
 copies_right() { # NAME SOURCE TARGET METHOD
   expect "$1: ferry cp -a --method=$4" "$FERRY" cp -aT "--method=$4" "$2" "$3" &&
@@ -51,6 +51,15 @@ tree_generator 6 "$SCRATCH/xfs/source" || exit 2
 for method in "${methods[@]}"; do
   copies_right "xfs to xfs" "$SCRATCH/xfs/source" "$SCRATCH/xfs/$method" "$method"
   rm -rf "$SCRATCH/xfs/$method"
+done
+
+say "past the page cache"
+for source in "$SCRATCH/tmpfs-from/source" "$SCRATCH/xfs/source"; do
+  for depth in 1 64; do
+    expect "--direct" "$FERRY" cp -aT --direct "--queue-depth=$depth" --chunk-size=64K "$source" "$SCRATCH/xfs/direct" &&
+      expect "--direct: differs from the source" tree_compare "$source" "$SCRATCH/xfs/direct"
+    rm -rf "$SCRATCH/xfs/direct"
+  done
 done
 
 say "an unknown method"

@@ -31,9 +31,14 @@ expect 'directory' ferry cp -t ''
 expect 'file' ferry cp -a f
 expect '--json' ferry probe --j
 expect 'file' ferry bench f
-expect '--preset' ferry bench tree --pre
-expect 'small-files' ferry bench tree --preset sm
+expect 'tree trees' ferry bench tr
+expect '--preset' ferry bench trees --pre
+expect 'small-files' ferry bench trees --preset sm
+expect '--iterations' ferry bench copy-range --it
 expect '--sparse' ferry bench file --sp
+expect 'compare copy-range counts' ferry bench c
+expect 'any counts' ferry bench compare --fail-on ''
+expect '--markdown' ferry bench report --m
 
 for check in "zsh -n $root/completions/_ferry" "fish -n $root/completions/ferry.fish"; do
   if command -v "${check%% *}" >/dev/null; then

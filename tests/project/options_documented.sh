@@ -19,7 +19,7 @@ in_bash=$(_ferry_options "${*// /-}" | tr ' ' '\n')
 # The part of the zsh completion that is about this command.
 in_zsh=$(sed -n "/^_ferry_$command()/,/^}/p" "$root/completions/_ferry")
 if [[ $command == bench ]]; then
-  condition="__ferry_suite $2"
+  condition="'__ferry_suite $2'"
 else
   condition="__fish_seen_subcommand_from $command"
 fi

@@ -10,10 +10,12 @@ calls+='|splice|tee|vmsplice|sendfile|pipe2?|fcntl|statx?|fstat|lstat|fstatat|f?
 calls+='|fdopendir|readdir|mkdir|mkdirat|unlink|unlinkat|rmdir|rename|renameat2?|link|linkat|symlink|symlinkat|readlink'
 calls+='|readlinkat|mknod|mknodat|mkfifo|access|faccessat|f?chmod|fchmodat|[lf]?chown|fchownat|utimensat|futimens|dup[23]?'
 calls+='|[lf]?(list|get|set|remove)xattr|f?truncate|posix_fallocate|fallocate|posix_fadvise|fsync|fdatasync|syncfs|sync'
-calls+='|getrlimit|setrlimit|prlimit|unshare|syscall|mmap|munmap|mremap|msync|madvise|mincore|mlock|munlock|membarrier|sched_getaffinity|sysconf|uname|sysinfo'
-calls+='|inotify_init1?|inotify_add_watch|poll|ppoll|eventfd|sigaction|signal'
+calls+='|getrlimit|setrlimit|prlimit|unshare|syscall|mmap|munmap|mremap|msync|madvise|mincore|mlock|munlock|membarrier'
+calls+='|sched_getaffinity|sysconf|uname|sysinfo|inotify_init1?|inotify_add_watch|sigaction|signal'
+calls+='|eventfd|epoll_create1?|epoll_ctl|epoll_p?wait2?|p?poll'
 unqualified='syscall|copy_file_range|openat2?|fstatat|unlinkat|renameat2?|linkat|symlinkat|readlinkat|mknodat|mkdirat|ioctl'
 unqualified+='|fsetxattr|fgetxattr|flistxattr|utimensat|futimens|posix_fadvise|fallocate|ftruncate|fdatasync'
+unqualified+='|io_uring_(setup|enter2?|register[a-z_]*|unregister[a-z_]*|submit[a-z_]*|queue_init[a-z_]*|wait_cqes?[a-z_]*)'
 
 status=0
 for room in base ring copy meta tree sync map fuse; do

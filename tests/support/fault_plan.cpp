@@ -1,7 +1,10 @@
 #include "support/fault_plan.hpp"
 
 #include <dirent.h>
+#include <linux/io_uring.h>
+#include <sys/uio.h>
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <cassert>
@@ -28,6 +31,13 @@ struct Plan {
   std::array<std::uint64_t, static_cast<std::size_t>(sys::Call::count_)> counts = {};
   std::uint64_t injected = 0;
   bool hides_entry_types = false;
+  // Submissions that were made NOPs, until they are answered. Kept when a plan ends before they are.
+  struct Answer {
+    int ring;
+    std::uint64_t user_data;
+    int result;
+  };
+  std::vector<Answer> answers;
 };
 
 Plan& plan() {
@@ -35,6 +45,7 @@ Plan& plan() {
   return instance;
 }
 std::atomic<bool> any_plan = false;
+std::atomic<std::size_t> answers_due = 0;
 
 bool hits(const Occurrences& hit, std::uint64_t number) {
   return number >= hit.first && number - hit.first < hit.times;
@@ -56,6 +67,8 @@ FaultPlan::FaultPlan() {
   p.faults.clear();
   p.counts.fill(0);
   p.injected = 0;
+  p.answers.clear();
+  answers_due = 0;
   p.hides_entry_types = false;
   any_plan = true;
 }
@@ -132,6 +145,100 @@ void alter_entries(void* buffer, long filled) noexcept {
     ++p.injected;
     offset += entry->d_reclen;
   }
+}
+
+namespace {
+
+constexpr std::uint64_t at_position = UINT64_MAX;
+
+sys::Call call_of(const io_uring_sqe& submission) noexcept {
+  using sys::Call;
+  switch (submission.opcode) {
+    case IORING_OP_READ: return submission.off == at_position ? Call::read : Call::pread;
+    case IORING_OP_WRITE: return submission.off == at_position ? Call::write : Call::pwrite;
+    case IORING_OP_READ_FIXED: return Call::pread;
+    case IORING_OP_WRITE_FIXED: return Call::pwrite;
+    case IORING_OP_READV: return Call::preadv;
+    case IORING_OP_WRITEV: return Call::pwritev;
+    case IORING_OP_FSYNC: return (submission.fsync_flags & IORING_FSYNC_DATASYNC) != 0 ? Call::fdatasync : Call::fsync;
+    case IORING_OP_OPENAT: return Call::openat;
+    case IORING_OP_CLOSE: return Call::close;
+    case IORING_OP_STATX: return Call::statx;
+    case IORING_OP_FALLOCATE: return Call::fallocate;
+    case IORING_OP_UNLINKAT: return Call::unlinkat;
+    case IORING_OP_RENAMEAT: return Call::renameat2;
+    case IORING_OP_MKDIRAT: return Call::mkdirat;
+    case IORING_OP_LINKAT: return Call::linkat;
+    case IORING_OP_SYMLINKAT: return Call::symlinkat;
+    case IORING_OP_SPLICE: return Call::splice;
+    case IORING_OP_POLL_ADD: return Call::io_uring_poll;
+    case IORING_OP_ASYNC_CANCEL: return Call::io_uring_cancel;
+    default: return Call::io_uring_nop;
+  }
+}
+
+bool has_length(const io_uring_sqe& submission) noexcept {
+  switch (submission.opcode) {
+    case IORING_OP_READ:
+    case IORING_OP_WRITE:
+    case IORING_OP_READ_FIXED:
+    case IORING_OP_WRITE_FIXED:
+    case IORING_OP_SPLICE: return true;
+    default: return false;
+  }
+}
+
+void shorten(io_uring_sqe& submission, sys::Call call) noexcept {
+  if (has_length(submission)) {
+    submission.len = static_cast<unsigned>(limited_length(call, submission.len));
+  } else if (submission.opcode == IORING_OP_READV || submission.opcode == IORING_OP_WRITEV) {
+    const auto* const first = reinterpret_cast<const iovec*>(submission.addr);
+    if (const std::size_t limit = limited_length(call, first->iov_len); limit < first->iov_len) {
+      submission.opcode = submission.opcode == IORING_OP_READV ? IORING_OP_READ : IORING_OP_WRITE;
+      submission.addr = reinterpret_cast<std::uint64_t>(first->iov_base);
+      submission.len = static_cast<unsigned>(limit);
+    }
+  }
+}
+
+}  // namespace
+
+void alter_submission(int ring, io_uring_sqe& submission) noexcept {
+  if (!any_plan) {
+    return;
+  }
+  const sys::Call call = call_of(submission);
+  shorten(submission, call);
+  long result = 0;
+  if (!detail::intercept(call, result)) {
+    return;
+  }
+  const std::uint64_t user_data = submission.user_data;
+  submission = {};
+  submission.opcode = IORING_OP_NOP;
+  submission.fd = -1;
+  submission.user_data = user_data;
+  const std::scoped_lock lock(plan().mutex);
+  plan().answers.push_back({ring, user_data, result < 0 ? -errno : static_cast<int>(result)});
+  answers_due = plan().answers.size();
+}
+
+int altered_result(int ring, const io_uring_cqe& completion) noexcept {
+  if (answers_due == 0) {
+    return completion.res;
+  }
+  Plan& p = plan();
+  const std::scoped_lock lock(p.mutex);
+  const auto found = std::ranges::find_if(p.answers, [&](const Plan::Answer& answer) {
+    return answer.ring == ring && answer.user_data == completion.user_data;
+  });
+  if (found == p.answers.end()) {
+    return completion.res;
+  }
+  const int result = found->result;
+  p.answers.erase(found);
+  answers_due = p.answers.size();
+  return result;
 }
 
 std::size_t limited_length(sys::Call call, std::size_t length) noexcept {

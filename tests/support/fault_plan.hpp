@@ -64,6 +64,11 @@ auto with_fault(sys::Call call, Function&& function) noexcept -> decltype(functi
 // Changes what getdents64 has filled in as the plan says.
 void alter_entries(void* buffer, long filled) noexcept;
 
+// A submission to io_uring, as the system call it stands for. One that the plan answers becomes a NOP, whose completion
+// then tells the plan's answer.
+void alter_submission(int ring, io_uring_sqe& submission) noexcept;
+int altered_result(int ring, const io_uring_cqe& completion) noexcept;
+
 std::size_t limited_length(sys::Call call, std::size_t length) noexcept;
 
 }  // namespace ferry::testing
