@@ -104,18 +104,22 @@ TEST_F(MapResize, shrinking_can_wait_for_the_last_view) {
   EXPECT_EQ(status_of(scratch.path("file")).stx_size, page);
 }
 
-TEST_F(MapResize, waiting_refuses_new_views_beyond_the_new_size_and_allows_others) {
+TEST_F(MapResize, waiting_refuses_new_views_beyond_the_new_size_and_is_not_held_up_by_others) {
   auto view = std::optional(must(map.view(page, page)));
-  std::thread shrinker([this] { must(map.resize(page, {.live_views = LiveViews::wait_for})); });
+  std::atomic<bool> done = false;
+  std::thread shrinker([&] {
+    must(map.resize(page, {.live_views = LiveViews::wait_for}));
+    done = true;
+  });
   while (map.size() != page) {
     std::this_thread::yield();
   }
   EXPECT_EQ(errno_of(map.view(page, 1)), ERANGE);
-  {
-    const auto below = must(map.view(0, page));  // does not hold the resize up once `view` is gone
-    view.reset();
-    shrinker.join();
+  view.reset();
+  for (View below = must(map.view(0, page)); !done;) {  // at no time is there none alive
+    below = must(map.view(0, page));
   }
+  shrinker.join();
   EXPECT_EQ(status_of(scratch.path("file")).stx_size, page);
 }
 
