@@ -843,8 +843,10 @@ class MappedFile {
   [[nodiscard]] auto guarded(Function&& function) const -> Result<std::invoke_result_t<Function&>> {
     using Value = std::invoke_result_t<Function&>;
     if constexpr (std::is_void_v<Value>) {
-      const auto call = [](void* context) { (*static_cast<std::remove_reference_t<Function>*>(context))(); };
-      return call_guarded(call, const_cast<void*>(static_cast<const void*>(std::addressof(function))));
+      struct Context {
+        std::remove_reference_t<Function>* function;
+      } context{std::addressof(function)};
+      return call_guarded([](void* opaque) { (*static_cast<Context*>(opaque)->function)(); }, &context);
     } else {
       struct Context {
         std::remove_reference_t<Function>* function;
