@@ -61,7 +61,7 @@ def main():
     commands = {}
     for entry in json.loads((DATABASE / "compile_commands.json").read_text()):
         commands.setdefault(pathlib.Path(entry["file"]), []).append(entry["command"])
-    rooms = tuple(ROOT / name for name in ("src", "tests", "fuzz"))
+    rooms = tuple(ROOT / name for name in ("src", "tests", "fuzz", "bench"))
     waiting = {}
     known = 0
     for file, how in commands.items():

@@ -1,6 +1,6 @@
 # Build options and the warnings and sanitizers every target of ferry is built with.
 option(FERRY_BUILD_TESTS "Build the tests" ON)
-option(FERRY_BUILD_BENCHMARKS "Build the micro-benchmarks of bench/ (needs Google Benchmark)" OFF)
+option(FERRY_BUILD_BENCHMARKS "Build the micro-benchmarks in bench/ (Google Benchmark)" OFF)
 set(FERRY_SANITIZE "" CACHE STRING "Value for -fsanitize= (address,undefined or thread); empty for none")
 set(FERRY_LOG_ACTIVE_LEVEL 1 CACHE STRING "Log levels below this are compiled out (spdlog numbers: 0 trace ... 6 off)")
 

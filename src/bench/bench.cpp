@@ -75,7 +75,7 @@ std::string command_line(int argc, char** argv) {
     const std::string_view word = argv[i];
     const bool json = word == "--json";
     if (json || word == "--html" || word == "--title") {
-      const bool has_value = i + 1 < argc && !(json && argv[i + 1][0] == '-');
+      const bool has_value = i + 1 < argc && (!json || argv[i + 1][0] != '-');
       i += has_value ? 1 : 0;
     } else if (!word.starts_with("--json=") && !word.starts_with("--html=") && !word.starts_with("--title=")) {
       const bool plain = word.find_first_of(" \t\n'\"\\$&|;<>()*?[]#~`!{}") == std::string::npos && !word.empty();

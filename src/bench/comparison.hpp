@@ -17,6 +17,7 @@ enum class Verdict : std::uint8_t {
   regressed,  ///< Times: the medians' ratio is over 1 + threshold and its whole 95% interval over 1. Counts: more.
   improved,   ///< Times: the ratio is under 1 / (1 + threshold) and its whole interval under 1. Counts: fewer.
   unchanged,  ///< Neither: within the threshold, or within the noise.
+  part,       ///< A count of one kind where there is a count of "all", which decides.
   undecided,  ///< Fewer than 5 runs on a side: no interval, so nothing is shown.
   broken,     ///< Right before, and failed now.
   unequal,    ///< Not the same work, or counts that differ from run to run: not compared.

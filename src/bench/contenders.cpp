@@ -1,6 +1,7 @@
 #include "bench/contenders.hpp"
 
 #include <algorithm>
+#include <memory>
 #include <utility>
 
 #include <fmt/format.h>
@@ -61,6 +62,32 @@ Command custom_command(const CustomRival& rival, const std::filesystem::path& so
   replace_all(line, "{src}", ferry::quoted(source.native()));
   replace_all(line, "{dst}", ferry::quoted(target.native()));
   return {.program = "/bin/sh", .words = {"sh", "-c", line}};
+}
+
+void add_script_peer(Job& job, const Peer& peer, const SuiteOptions& options, ScriptWork work,
+                     const std::filesystem::path& source) {
+  if (!takes_part(options, peer)) {
+    return;
+  }
+  const bool copies = work == ScriptWork::copy;
+  const std::string name = fmt::format("{} {}", peer.name, copies ? "cpSync" : "readdirSync");
+  const auto found = find_peer(peer);
+  if (!found) {
+    job.missing.push_back({name, std::string(peer.package)});
+    return;
+  }
+  auto started = ScriptPeer::start(found->program, work, source);
+  if (!started) {
+    job.missing.push_back({name, started.error()});
+    return;
+  }
+  const auto script = std::make_shared<ScriptPeer>(std::move(*started));
+  job.contenders.push_back({.name = name,
+                            .version = version_of(peer, *found),
+                            .command = copies ? "fs.cpSync(source, target, {recursive: true, force: true})"
+                                              : "fs.readdirSync(source, {recursive: true, withFileTypes: true})",
+                            .run = [script](const Turn& turn) { return script->run(turn); },
+                            .check = {}});
 }
 
 Outcome<void> prepare_caches(Caches caches, const std::filesystem::path& source,

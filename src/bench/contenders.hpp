@@ -8,6 +8,7 @@
 
 #include "bench/peers.hpp"
 #include "bench/runner.hpp"
+#include "bench/script_peer.hpp"
 #include "bench/suites.hpp"
 
 namespace ferry::bench {
@@ -28,6 +29,11 @@ using Steps = std::function<std::vector<Command>(const std::filesystem::path& ta
 /// The rival's command with the paths quoted for the shell and put in place.
 [[nodiscard]] Command custom_command(const CustomRival& rival, const std::filesystem::path& source,
                                      const std::filesystem::path& target);
+
+/// Adds Node or Bun (`peer`) to the job, in a process that is started now; if it is not here, or does not start, it is
+/// missing.
+void add_script_peer(Job& job, const Peer& peer, const SuiteOptions& options, ScriptWork work,
+                     const std::filesystem::path& source);
 
 /// What is done, untimed, before every run: the target's file system is quiet, the source in or out of the cache.
 [[nodiscard]] Outcome<void> prepare_caches(Caches caches, const std::filesystem::path& source,

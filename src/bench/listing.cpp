@@ -24,7 +24,7 @@ char letter_of(mode_t mode) {
 }
 
 Outcome<void> list(const std::string& root, const std::string& below, Listing& entries) {
-  const std::string path = below.empty() ? root : root + '/' + below;
+  const std::string path = below.empty() ? root : fmt::format("{}/{}", root, below);
   const std::unique_ptr<DIR, int (*)(DIR*)> directory(::opendir(path.c_str()), ::closedir);
   if (!directory) {
     return failed("cannot open directory " + ferry::quoted(path), errno);
@@ -35,9 +35,9 @@ Outcome<void> list(const std::string& root, const std::string& below, Listing& e
     if (name == "." || name == "..") {
       continue;
     }
-    const std::string child = below.empty() ? name : below + '/' + name;
+    const std::string child = below.empty() ? name : fmt::format("{}/{}", below, name);
     struct ::stat status = {};
-    if (::lstat((root + '/' + child).c_str(), &status) != 0) {
+    if (::lstat(fmt::format("{}/{}", root, child).c_str(), &status) != 0) {
       return failed("cannot stat " + ferry::quoted(child), errno);
     }
     entries.insert(fmt::format("{} {}", letter_of(status.st_mode), child));

@@ -1,20 +1,47 @@
 #include "bench/plan.hpp"
 
-#include <regex>
+#include <regex.h>
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 #include <ferry/base.hpp>
 
 namespace ferry::bench {
+namespace {
+
+/// An extended regular expression (regex(7)).
+class Expression {
+ public:
+  explicit Expression(const std::string& text)
+      : valid_(::regcomp(&compiled_, text.c_str(), REG_EXTENDED | REG_NOSUB) == 0) {}
+  Expression(const Expression&) = delete;
+  Expression& operator=(const Expression&) = delete;
+  ~Expression() {
+    if (valid_) {
+      ::regfree(&compiled_);
+    }
+  }
+  [[nodiscard]] bool is_valid() const noexcept { return valid_; }
+  [[nodiscard]] bool is_found_in(const std::string& text) const {
+    return valid_ && ::regexec(&compiled_, text.c_str(), 0, nullptr, 0) == 0;
+  }
+
+ private:
+  regex_t compiled_ = {};
+  bool valid_;
+};
+
+}  // namespace
+
+bool is_expression(const std::string& text) { return Expression(text).is_valid(); }
 
 Outcome<Plan> choose_groups(Plan plan, const std::string& expression) {
-  const std::regex wanted(expression, std::regex::extended);
+  const Expression wanted(expression);
   std::vector<std::string> all;
   std::vector<PlannedGroup> chosen;
   for (PlannedGroup& group : plan.groups) {
     all.push_back(group.name);
-    if (std::regex_search(group.name, wanted)) {
+    if (wanted.is_found_in(group.name)) {
       chosen.push_back(std::move(group));
     }
   }

@@ -31,6 +31,9 @@ struct Plan {
   std::vector<PlannedGroup> groups;
 };
 
+/// Whether the text is an extended regular expression.
+[[nodiscard]] bool is_expression(const std::string& text);
+
 /// Keeps the groups in whose name the extended regular expression is found; an empty one keeps all. A failure that
 /// lists all groups if none is left.
 [[nodiscard]] Outcome<Plan> choose_groups(Plan plan, const std::string& expression);

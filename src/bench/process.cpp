@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <cmath>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -185,6 +186,29 @@ Cost& Cost::operator+=(const Cost& step) {
   add(cache.stores, step.cache.stores);
   add(cache.misses, step.cache.misses);
   return *this;
+}
+
+Cost Cost::repeated(double factor) const {
+  const auto more_time = [factor](std::chrono::nanoseconds& time) {
+    time = std::chrono::nanoseconds(std::llround(static_cast<double>(time.count()) * factor));
+  };
+  const auto more = [factor](std::uint64_t& count) {
+    count = static_cast<std::uint64_t>(std::llround(static_cast<double>(count) * factor));
+  };
+  Cost cost = *this;
+  for (std::chrono::nanoseconds* const time : {&cost.wall, &cost.user, &cost.system}) {
+    more_time(*time);
+  }
+  for (std::uint64_t* const count :
+       {&cost.device_bytes_written, &cost.voluntary_switches, &cost.involuntary_switches}) {
+    more(*count);
+  }
+  for (std::optional<std::uint64_t>* const count : {&cost.cache.loads, &cost.cache.stores, &cost.cache.misses}) {
+    if (*count) {
+      more(**count);
+    }
+  }
+  return cost;
 }
 
 std::optional<double> Cost::memory_bytes_per_second() const {

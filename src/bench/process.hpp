@@ -40,6 +40,8 @@ struct Cost {
 
   /// Adds a later step of the same run: times and counts add up, of the memory the larger counts.
   Cost& operator+=(const Cost& step);
+  /// What `factor` runs like this one would cost, one after the other: of the memory as much.
+  [[nodiscard]] Cost repeated(double factor) const;
 
   /// An estimate of the bytes moved between cache and memory in each second: misses times the line of 64 bytes.
   /// Empty where misses are not counted.

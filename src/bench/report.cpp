@@ -27,7 +27,7 @@ std::optional<Ratio> time_ratio(const JobResult& result, std::size_t contender) 
 double shown_units(const Group& group) { return group.time_per_unit ? group.units_per_run : 1; }
 
 bool is_ferry(const Group& group, std::size_t contender) {
-  return contender == 0 || group.result.contenders.at(contender).name.starts_with("ferry");
+  return contender == 0 || group.result.contenders.at(contender).version.starts_with("ferry ");
 }
 
 std::vector<std::string> versions_in(const Report& report) {

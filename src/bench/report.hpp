@@ -58,7 +58,7 @@ struct Report {
 /// By what a median of seconds is divided before it is shown: the units of a run, or 1.
 [[nodiscard]] double shown_units(const Group& group);
 
-/// Whether the contender is one of ferry's own ways: the first one, and those whose names begin with "ferry".
+/// Whether the contender is one of ferry's own ways: the first one, and those whose version is a version of ferry.
 [[nodiscard]] bool is_ferry(const Group& group, std::size_t contender);
 
 /// Versions of everyone who takes part, each once.

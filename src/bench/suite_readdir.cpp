@@ -14,7 +14,6 @@
 
 #include "bench/contenders.hpp"
 #include "bench/listing.hpp"
-#include "bench/script_peer.hpp"
 #include "bench/suites.hpp"
 
 namespace ferry::bench {
@@ -102,28 +101,6 @@ Outcome<void> list_by_standard_library(const fs::path& source, List& list) {
   return error ? Outcome<void>(std::unexpected(error.message())) : Outcome<void>{};
 }
 
-void add_script_peer(Job& job, const Peer& peer, const SuiteOptions& options, const fs::path& source) {
-  if (!takes_part(options, peer)) {
-    return;
-  }
-  const auto found = find_peer(peer);
-  if (!found) {
-    job.missing.push_back({std::string(peer.name) + " readdirSync", std::string(peer.package)});
-    return;
-  }
-  auto started = ScriptPeer::start(found->program, ScriptWork::list, source);
-  if (!started) {
-    job.missing.push_back({std::string(peer.name) + " readdirSync", started.error()});
-    return;
-  }
-  const auto script = std::make_shared<ScriptPeer>(std::move(*started));
-  job.contenders.push_back({.name = std::string(peer.name) + " readdirSync",
-                            .version = version_of(peer, *found),
-                            .command = "fs.readdirSync(source, {recursive: true, withFileTypes: true})",
-                            .run = [script](const Turn& turn) { return script->run(turn); },
-                            .check = {}});
-}
-
 // A process for each list; what the last one prints is the list.
 void add_find(Job& job, const SuiteOptions& options, const fs::path& source) {
   if (!takes_part(options, findutils_peer)) {
@@ -186,8 +163,8 @@ Outcome<Group> measure(const std::string& name, const ReaddirSuite& suite, const
                                         "std::filesystem::recursive_directory_iterator(source)", *source,
                                         list_by_standard_library));
   }
-  add_script_peer(job, node_peer, options, *source);
-  add_script_peer(job, bun_peer, options, *source);
+  add_script_peer(job, node_peer, options, ScriptWork::list, *source);
+  add_script_peer(job, bun_peer, options, ScriptWork::list, *source);
   add_find(job, options, *source);
   for (Contender& contender : job.contenders) {
     contender.check = [&expected](const Turn& turn) { return check_listing(*expected, turn.target); };

@@ -7,8 +7,8 @@
 namespace ferry::cli {
 
 int bench_main(int argc, char** argv) {
-  return bench::run_bench(argc, argv,
-                          {.colour = may_colour(stdout), .columns = is_terminal(stdout) ? terminal_columns(stdout) : 0});
+  return bench::run_bench(
+      argc, argv, {.colour = may_colour(stdout), .columns = is_terminal(stdout) ? terminal_columns(stdout) : 0});
 }
 
 }  // namespace ferry::cli

@@ -7,10 +7,12 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
+#include <iterator>
 #include <map>
 #include <set>
 #include <tuple>
@@ -311,9 +313,8 @@ void CpRun::show_progress(const CpJobs& jobs) {
   }
   if (SourceTotal::is_meaningful(command_.tree)) {
     std::vector<std::string> sources;
-    for (const CpJob& job : jobs.jobs) {
-      sources.push_back(job.source);
-    }
+    sources.reserve(jobs.jobs.size());
+    std::ranges::transform(jobs.jobs, std::back_inserter(sources), &CpJob::source);
     total_ = std::make_unique<SourceTotal>(std::move(sources), command_.tree);
   }
   terminal_.start_progress([this] { return total_ ? total_->add_to(copier_.progress()) : copier_.progress(); });

@@ -39,6 +39,7 @@ TEST(Markdown, the_summary_has_a_line_for_each_timed_group) {
   titled.title = "small | tree";
   auto& contenders = titled.groups[0].result.contenders;
   contenders.push_back(timed("ferry cp --inplace", {33}));
+  contenders.back().version = "ferry 0.1.0";
   contenders.push_back(timed("rsync", {1100, 1100}));
   const std::string text = summary_markdown(std::vector{titled, sample_counts(4), sample_report()});
   EXPECT_EQ(text,

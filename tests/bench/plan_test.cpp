@@ -3,9 +3,12 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "bench/suites.hpp"
+
 namespace ferry::bench {
 namespace {
 
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
 /// A plan of groups that write down what is asked of them.
@@ -103,6 +106,46 @@ TEST_F(PlanTest, an_expression_chooses_groups_by_name) {
 TEST_F(PlanTest, an_expression_that_chooses_nothing_is_answered_by_what_there_is) {
   EXPECT_EQ(choose_groups(plan(), "100").error(),
             "nothing to measure matches '100'; there is: file: 1 MB; file: 10 MB");
+}
+
+std::vector<std::string> names_of(const Plan& plan) {
+  std::vector<std::string> names;
+  for (const PlannedGroup& group : plan.groups) {
+    names.push_back(group.name);
+  }
+  return names;
+}
+
+TEST(Plans, warm_and_cold_are_groups_of_their_own) {
+  SuiteOptions options;
+  options.caches = {Caches::warm, Caches::cold};
+  EXPECT_THAT(names_of(plan_file({.sizes_bytes = {1'000'000}, .durable = true, .methods = {}}, options)),
+              ElementsAre("file: 1 MB, made durable", "file: 1 MB, made durable, cold"));
+  EXPECT_THAT(names_of(plan_trees({preset_tree("flat").value()}, options)),
+              ElementsAre("trees: 100 000 files of 1 KiB in one directory, -a",
+                          "trees: 100 000 files of 1 KiB in one directory, -a, cold"));
+}
+
+TEST(Plans, copy_range_compares_at_four_sizes_and_by_chunk_size) {
+  EXPECT_THAT(names_of(plan_copy_range({}, {})),
+              ElementsAre("copy-range: 1 MB, kernel against fallback", "copy-range: 10 MB, kernel against fallback",
+                          "copy-range: 100 MB, kernel against fallback", "copy-range: 1 GB, kernel against fallback",
+                          "copy-range: 100 MB, fallback by chunk size"));
+}
+
+TEST(Plans, a_source_that_is_gone_or_too_large_is_said_before_anything_is_made) {
+  const Plan gone = plan_trees({{.title = "gone", .source = "/nowhere", .generate = {}}}, {});
+  EXPECT_EQ(gone.groups.at(0).can_run().error(), "cannot read '/nowhere': No such file or directory");
+  const FileSet many{.files = 1'000'000'000, .file_bytes = 1'000'000, .directories = 1};
+  const Plan large = plan_trees({{.title = "large", .source = {}, .generate = many}}, {});
+  EXPECT_THAT(large.groups.at(0).can_run().error(), HasSubstr("not enough space in '/dev/shm'"));
+}
+
+TEST(Plans, an_unknown_preset_is_none) {
+  EXPECT_FALSE(preset_tree("unknown"));
+  for (const std::string& name : preset_names()) {
+    EXPECT_TRUE(preset_tree(name)) << name;
+  }
 }
 
 }  // namespace

@@ -1,5 +1,8 @@
 // What the charts and tables need to know of a document written by `ferry bench --json` (docs/bench-json.md).
 
+// One of ferry's own ways: the first one, and those whose version is a version of ferry.
+const isFerry = (group, contender) => contender === group.contenders[0] || contender.version.startsWith("ferry ");
+
 // Whether there are times of it.
 export const timed = contender => contender.status === "ok" && contender.runs.length > 0;
 
@@ -37,7 +40,7 @@ export function times(group) {
       contender,
       name: contender.name,
       ferry: contender === group.contenders[0],  // whom the others are compared with
-      own: contender === group.contenders[0] || contender.name.startsWith("ferry"),
+      own: isFerry(group, contender),
       median: contender.wall_seconds.median * scale,
       min: contender.wall_seconds.min * scale,
       max: contender.wall_seconds.max * scale,
@@ -67,7 +70,7 @@ export function answer(report) {
   const lines = [];
   for (const group of report.groups.filter(each => !each.deterministic)) {
     const [ferry, ...others] = group.contenders;
-    const rivals = others.filter(each => timed(each) && !each.name.startsWith("ferry") && each.time_ratio_to_ferry);
+    const rivals = others.filter(each => timed(each) && !isFerry(group, each) && each.time_ratio_to_ferry);
     if (!ferry || !timed(ferry) || rivals.length === 0) continue;
     const best = rivals.reduce((a, b) => (b.time_ratio_to_ferry.value < a.time_ratio_to_ferry.value ? b : a));
     const {value, confidence_95} = best.time_ratio_to_ferry;
@@ -88,7 +91,7 @@ export function machine({machine: {cores, processor, memory_bytes, kernel, load_
   return `${cores} cores${processor ? `, ${processor}` : ""}, ${bytes(memory_bytes)} memory, ${kernel}, load ${load_1_minute.toFixed(2)}`;
 }
 
-// Bytes per second by file size, a point per group and contender. Empty unless the groups differ in size.
+// Bytes per second by file size, a point for each size of every contender that copied several. Empty if there is none.
 export function throughput(report) {
   const points = [];
   for (const group of report.groups) {
@@ -96,8 +99,9 @@ export function throughput(report) {
     for (const contender of group.contenders.filter(timed)) {
       const {median: middle, min, max} = contender.wall_seconds;
       const speed = seconds => group.size_bytes / seconds;
+      if (points.some(point => point.name === contender.name && point.size === group.size_bytes)) continue;
       points.push({name: contender.name, size: group.size_bytes, median: speed(middle), low: speed(max), high: speed(min)});
     }
   }
-  return new Set(points.map(point => point.size)).size > 1 ? points : [];
+  return points.filter(point => points.some(other => other.name === point.name && other.size !== point.size));
 }

@@ -41,14 +41,14 @@ void* malloc(std::size_t size) {
   return __libc_malloc(size);
 }
 
-void* calloc(std::size_t count, std::size_t size) {
+void* calloc(std::size_t nmemb, std::size_t size) {
   count_one();
-  return __libc_calloc(count, size);
+  return __libc_calloc(nmemb, size);
 }
 
-void* realloc(void* old, std::size_t size) {
+void* realloc(void* ptr, std::size_t size) {
   count_one();
-  return __libc_realloc(old, size);
+  return __libc_realloc(ptr, size);
 }
 
 void* memalign(std::size_t alignment, std::size_t size) {
@@ -58,12 +58,12 @@ void* memalign(std::size_t alignment, std::size_t size) {
 
 void* aligned_alloc(std::size_t alignment, std::size_t size) { return memalign(alignment, size); }
 
-int posix_memalign(void** result, std::size_t alignment, std::size_t size) {
+int posix_memalign(void** memptr, std::size_t alignment, std::size_t size) {
   void* const memory = memalign(alignment, size);
   if (memory == nullptr) {
     return ENOMEM;
   }
-  *result = memory;
+  *memptr = memory;
   return 0;
 }
 
