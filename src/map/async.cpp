@@ -14,8 +14,8 @@ class FlushUnderWay {
   explicit FlushUnderWay(MapState& map) : map_(map) {
     map_.mutable_views.fetch_add(1, std::memory_order_seq_cst);
     cleared_ = map_.dirty.clear(0, UINT64_MAX);
-    metadata_ =
-        map_.metadata_dirty.exchange(false);  // NOLINT(cppcoreguidelines-prefer-member-initializer): after clear
+    // NOLINTNEXTLINE(cppcoreguidelines-prefer-member-initializer): after the marks were taken away
+    metadata_ = map_.metadata_dirty.exchange(false);
   }
   FlushUnderWay(const FlushUnderWay&) = delete;
   FlushUnderWay& operator=(const FlushUnderWay&) = delete;

@@ -13,16 +13,10 @@
 namespace ferry {
 namespace {
 
-// Newer than the C library's headers.
-#ifndef MADV_POPULATE_READ
-constexpr int MADV_POPULATE_READ = 22;  // Linux 5.14
-#endif
-#ifndef MADV_POPULATE_WRITE
-constexpr int MADV_POPULATE_WRITE = 23;  // Linux 5.14
-#endif
-#ifndef MADV_COLLAPSE
-constexpr int MADV_COLLAPSE = 25;  // Linux 6.1
-#endif
+// Newer than the C library's headers (madvise(2)).
+constexpr int populate_read_advice = 22;   // MADV_POPULATE_READ, Linux 5.14
+constexpr int populate_write_advice = 23;  // MADV_POPULATE_WRITE, Linux 5.14
+constexpr int collapse_advice = 25;        // MADV_COLLAPSE, Linux 6.1
 
 int madvise_value(Advice advice, MapMode mode) noexcept {
   switch (advice) {
@@ -31,9 +25,9 @@ int madvise_value(Advice advice, MapMode mode) noexcept {
     case Advice::random: return MADV_RANDOM;
     case Advice::will_need: return MADV_WILLNEED;
     case Advice::dont_need: return MADV_DONTNEED;
-    case Advice::populate: return mode == MapMode::read_only ? MADV_POPULATE_READ : MADV_POPULATE_WRITE;
+    case Advice::populate: return mode == MapMode::read_only ? populate_read_advice : populate_write_advice;
     case Advice::huge_page: return MADV_HUGEPAGE;
-    case Advice::collapse: return MADV_COLLAPSE;
+    case Advice::collapse: return collapse_advice;
     case Advice::cold: return MADV_COLD;
     case Advice::page_out: return MADV_PAGEOUT;
   }
@@ -101,7 +95,10 @@ Result<void> MappedFile::follow_touch_hint() {
   switch (state().options.touch) {
     case TouchHint::never: return {};
     case TouchHint::eager: return touch_pages();
-    case TouchHint::lazy: static_cast<void>(prefetch(0, size())); return {};  // a hint: its failure changes nothing
+    case TouchHint::lazy: {
+      [[maybe_unused]] const auto hinted = prefetch(0, size());  // a hint: its failure changes nothing
+      return {};
+    }
   }
   return {};
 }
@@ -168,8 +165,8 @@ Result<std::string> read_whole(const char* path) {
 std::optional<std::pair<std::uint64_t, std::uint64_t>> mapping_of(std::string_view line) noexcept {
   std::uint64_t begin = 0;
   std::uint64_t end = 0;
-  const char* const last = line.data() + line.size();
-  const auto first = std::from_chars(line.data(), last, begin, 16);
+  const char* const last = line.end();
+  const auto first = std::from_chars(line.begin(), last, begin, 16);
   if (first.ec != std::errc{} || first.ptr == last || *first.ptr != '-') {
     return {};
   }
@@ -189,7 +186,7 @@ std::uint64_t huge_bytes_of(std::string_view line) noexcept {
       const std::size_t digits = line.find_first_not_of(' ', field.size());
       std::uint64_t kibibytes = 0;
       if (digits != std::string_view::npos) {
-        std::from_chars(line.data() + digits, line.data() + line.size(), kibibytes);
+        std::from_chars(line.begin() + digits, line.end(), kibibytes);
       }
       return kibibytes << 10U;
     }
