@@ -160,22 +160,21 @@ std::string summary_row(const Report& report, const Group& group) {
   if (report.groups.size() > 1) {
     job += ": " + plain(group.name);
   }
-  std::string own;
-  std::string rivals;
+  std::vector<std::string> own;
+  std::vector<std::string> rivals;
   for (std::size_t i = 0; i < group.result.contenders.size(); ++i) {
     const ContenderResult& contender = group.result.contenders[i];
     if (contender.runs.empty()) {
       continue;
     }
-    const std::string time = format_time(shown_seconds(group, contender));
+    const std::string named = plain(contender.name) + ' ' + format_time(shown_seconds(group, contender));
     if (is_ferry(group, i)) {
-      own += fmt::format("{}{}{}", own.empty() ? "" : "; ", i == 0 ? "" : plain(contender.name) + ' ', time);
+      own.push_back(named);
     } else {
-      rivals += fmt::format("{}{} {}, {}", rivals.empty() ? "" : "; ", plain(contender.name), time,
-                            ratio_text(time_ratio(group.result, i)));
+      rivals.push_back(named + ", " + ratio_text(time_ratio(group.result, i)));
     }
   }
-  return row({job, own, rivals});
+  return row({job, fmt::format("{}", fmt::join(own, "; ")), fmt::format("{}", fmt::join(rivals, "; "))});
 }
 
 }  // namespace

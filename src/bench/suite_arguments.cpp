@@ -214,6 +214,7 @@ CLI::App* add_counts(CLI::App& app, SuiteArguments& arguments) {
 
 std::vector<std::uint64_t> sizes_of(const SuiteArguments& arguments) {
   std::vector<std::uint64_t> sizes;
+  sizes.reserve(arguments.sizes.size());
   for (const std::string& text : arguments.sizes) {
     sizes.push_back(parse_size(text).value_or(0));
   }
@@ -300,7 +301,7 @@ ConcurrentSuite concurrent_of(const SuiteArguments& arguments) {
 
 Plan plan_by_name(const CLI::App& suite, const SuiteArguments& arguments) {
   SuiteOptions options = options_of(arguments);
-  const std::string name = suite.get_name();
+  const std::string& name = suite.get_name();
   const std::vector<std::uint64_t> sizes = sizes_of(arguments);
   if (name == "tree" && arguments.readdir) {
     ReaddirSuite readdir{.source = given_source(arguments), .count_system_calls = arguments.tree.count_system_calls};

@@ -11,6 +11,7 @@
 #include <array>
 #include <cerrno>
 #include <charconv>
+#include <cmath>
 #include <csignal>
 #include <fstream>
 #include <memory>
@@ -82,6 +83,9 @@ std::string all_of(int fd) {
     }
   }
   const int null = ::open("/dev/null", O_RDWR | O_CLOEXEC);
+  if (null < 0) {
+    ::_exit(126);
+  }
   for (const int fd : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) {
     ::dup2(null, fd);
   }
@@ -110,7 +114,7 @@ Outcome<Tracer> find_tracer() {
                                    std::pair(Tracer::Kind::perf, Peer{"perf", "linux-perf (apt)"})}) {
     const auto found = find_peer(peer);
     if (found) {
-      const Tracer tracer{.kind = kind, .program = found->program, .version = found->version};
+      Tracer tracer{.kind = kind, .program = found->program, .version = found->version};
       if (can_trace(tracer)) {
         return tracer;
       }
@@ -250,13 +254,15 @@ std::vector<Count> calls_per_unit(const SystemCalls& fewer, const SystemCalls& m
   for (const auto& [name, calls] : more) {
     const auto before = fewer.find(name);
     const double extra = static_cast<double>(calls) - (before == fewer.end() ? 0 : static_cast<double>(before->second));
-    all += extra;
-    if (extra > 0) {
-      counts.push_back({.name = name, .per_unit = extra / units});
+    // Less is not the work's: a read taken up again when the tracer came, memory asked for now and then.
+    const double per_unit = std::round(extra / units * 100) / 100;
+    if (per_unit > 0) {
+      all += per_unit;
+      counts.push_back({.name = name, .per_unit = per_unit});
     }
   }
   std::ranges::stable_sort(counts, std::ranges::greater{}, &Count::per_unit);
-  counts.insert(counts.begin(), {.name = "all", .per_unit = all / units});
+  counts.insert(counts.begin(), {.name = "all", .per_unit = all});
   return counts;
 }
 

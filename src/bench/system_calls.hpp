@@ -61,7 +61,8 @@ class SystemCallTrace {
 /// "all". Both turns are set up and checked like any other. `turn` holds a target prefix and the stop flag.
 [[nodiscard]] Outcome<std::vector<Count>> count_system_calls(const Tracer& tracer, const Contender& contender,
                                                              const Turn& turn);
-/// The difference of two counts for each of `units`, as count_system_calls() gives it.
+/// The difference of two counts for each of `units`, as count_system_calls() gives it: rounded to a hundredth, because
+/// a call more or less in hundreds of units differs from run to run.
 [[nodiscard]] std::vector<Count> calls_per_unit(const SystemCalls& fewer, const SystemCalls& more, double units);
 
 }  // namespace ferry::bench

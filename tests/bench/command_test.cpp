@@ -238,9 +238,11 @@ class CountingTest : public BenchCommandTest {
   void SetUp() override {
     BenchCommandTest::SetUp();
     ::setenv("ASAN_OPTIONS", "detect_leaks=0", 1);  // leaks cannot be looked for in a process that is traced
-    if (const auto tracer = find_tracer(); !tracer) {
+    const auto tracer = find_tracer();
+    if (!tracer) {
       GTEST_SKIP() << tracer.error();
-    } else if (tracer->kind == Tracer::Kind::perf) {
+    }
+    if (tracer->kind == Tracer::Kind::perf) {
       GTEST_SKIP() << "there is no strace, and perf takes 8 s for each contender";
     }
   }

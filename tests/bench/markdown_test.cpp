@@ -42,10 +42,11 @@ TEST(Markdown, the_summary_has_a_line_for_each_timed_group) {
   contenders.back().version = "ferry 0.1.0";
   contenders.push_back(timed("rsync", {1100, 1100}));
   const std::string text = summary_markdown(std::vector{titled, sample_counts(4), sample_report()});
-  EXPECT_EQ(text,
-            "| job | ferry | rivals: time, and how many times ferry's |\n|---|---|---|\n"
-            "| small \\| tree | 11.0 ms; ferry cp --inplace 33.0 ms | cp 22.0 ms, 2.00x; rsync 1.10 s, 100.00x |\n"
-            "| job | 11.0 ms | cp 22.0 ms, 2.00x |\n");
+  EXPECT_EQ(
+      text,
+      "| job | ferry | rivals: time, and how many times ferry's |\n|---|---|---|\n"
+      "| small \\| tree | ferry cp 11.0 ms; ferry cp --inplace 33.0 ms | cp 22.0 ms, 2.00x; rsync 1.10 s, 100.00x |\n"
+      "| job | ferry cp 11.0 ms | cp 22.0 ms, 2.00x |\n");
 }
 
 TEST(Markdown, the_summary_does_not_call_a_difference_what_is_none) {

@@ -65,6 +65,16 @@ TEST(SystemCalls, only_what_a_repetition_more_costs_is_counted) {
   EXPECT_DOUBLE_EQ(counts[3].per_unit, 0.5);
 }
 
+TEST(SystemCalls, a_stray_call_does_not_count) {
+  const auto counts = calls_per_unit({{"openat", 501}, {"futex", 3}, {"brk", 1}, {"close", 499}},
+                                     {{"openat", 1000}, {"futex", 2}, {"brk", 3}, {"close", 1000}}, 500);
+  ASSERT_EQ(counts.size(), 3U);
+  EXPECT_EQ(counts[0].name, "all");
+  EXPECT_DOUBLE_EQ(counts[0].per_unit, 2.0);
+  EXPECT_DOUBLE_EQ(counts[1].per_unit, 1.0);
+  EXPECT_DOUBLE_EQ(counts[2].per_unit, 1.0);
+}
+
 // A contender that opens and closes a file as often as it is told.
 Contender opener() {
   Contender contender{.name = "opener", .version = {}, .command = {}, .run = {}, .check = {}};

@@ -3,9 +3,9 @@
 import * as Plot from "@observablehq/plot";
 import {bytes, number} from "./model.js";
 
-const rowHeight = 46;
-const labelHeight = 19;  // a row is a line of text above a bar
-const barShift = labelHeight / 2;
+const lineHeight = 19;
+const barHeight = 20;
+const barGap = 7;
 const textWidth = text => 7 * text.length;  // roughly, at 12 pixels
 
 const base = ({width, document}) => ({
@@ -44,39 +44,50 @@ function legend(items, width, above = 4, left = 0) {
   return {marks, height: height + above};
 }
 
-// A row's line of text: the contender on the left, its figures on the right.
-const rowLabels = (rows, figures) => [
-  ...[true, false].map(ferry =>
-    Plot.text(rows, {filter: row => row.ferry === ferry, y: "name", text: "name", frameAnchor: "left", dx: 2, dy: -13, fontWeight: ferry ? 700 : 400}),
-  ),
-  Plot.text(rows, {y: "name", text: figures, frameAnchor: "right", dx: 8, dy: -13}),
-];
-
-const rowScale = (rows, marginTop) => ({
-  y: {domain: rows.map(row => row.name), axis: null, padding: 0},
-  marginTop,
-  marginBottom: 38,
-  height: rows.length * rowHeight + marginTop + 38,
-});
+// A row is a bar below its text: the contender on the left and its figures on the right, in two lines where one is too
+// short for any of the rows.
+function rowsLayout(rows, figures, width, marginTop) {
+  const room = width - 36;
+  const needs = Math.max(...rows.map(row => textWidth(row.name) + textWidth(figures(row))));
+  const label = lineHeight * (needs > room ? 2 : 1);
+  const height = label + barHeight + barGap;
+  const top = 10 - height / 2;  // of the text, from the middle of the row
+  const name = {y: "name", text: "name", frameAnchor: "left", dx: 2, dy: top, lineWidth: room / 10, textOverflow: "ellipsis"};
+  return {
+    scale: {
+      y: {domain: rows.map(row => row.name), axis: null, padding: 0},
+      marginTop,
+      marginBottom: 38,
+      height: rows.length * height + marginTop + 38,
+    },
+    labels: [
+      ...[true, false].map(ferry => Plot.text(rows, {...name, filter: row => row.ferry === ferry, fontWeight: ferry ? 700 : 400})),
+      Plot.text(rows, {y: "name", text: figures, frameAnchor: "right", dx: 8, dy: top + label - lineHeight}),
+    ],
+    bar: {insetTop: label, insetBottom: barGap},
+    middle: (label - barGap) / 2,  // of the bar, from the middle of the row
+  };
+}
 
 // Bars for the medians, error bars from the quickest to the slowest run, a dot for each run.
 export function timesChart({unit, rows, per}, options) {
   const runs = rows.flatMap(row => row.runs.map(value => ({name: row.name, value})));
   const figures = row => `${number(row.median)} ${unit}${row.ratio ? `   ${row.ratio}` : ""}`;
-  const atBar = {y: "name", dy: barShift};
+  const {scale, labels, bar, middle} = rowsLayout(rows, figures, options.width, 4);
+  const end = {y: "name", insetTop: bar.insetTop + 6, insetBottom: bar.insetBottom + 6, stroke: "var(--ink)"};
   return Plot.plot({
     ...base(options),
-    ...rowScale(rows, 4),
+    ...scale,
     ariaLabel: "Time of each contender",
     ariaDescription: rows.map(row => `${row.name}: ${figures(row)}`).join("; "),
     x: {label: `${unit}${per ? ` per ${per}` : ""} (less is better)`, grid: true, zero: true, labelAnchor: "left", ticks: options.width < 500 ? 4 : 8},
     marks: [
-      Plot.barX(rows, {y: "name", x: "median", insetTop: labelHeight, insetBottom: 7, fill: row => (row.own ? "var(--ferry)" : "var(--rival)"), fillOpacity: row => (row.own && !row.ferry ? 0.55 : 1)}),
-      Plot.dot(runs, {...atBar, x: "value", r: 2, dy: 6, fill: "var(--ink)", fillOpacity: 0.45}),
-      Plot.ruleY(rows, {y: "name", x1: "min", x2: "max", dy: 6, stroke: "var(--ink)", className: "error-bar"}),
-      Plot.tickX(rows, {y: "name", x: "min", insetTop: labelHeight + 6, insetBottom: 13, stroke: "var(--ink)"}),
-      Plot.tickX(rows, {y: "name", x: "max", insetTop: labelHeight + 6, insetBottom: 13, stroke: "var(--ink)"}),
-      ...rowLabels(rows, figures),
+      Plot.barX(rows, {y: "name", x: "median", ...bar, fill: row => (row.own ? "var(--ferry)" : "var(--rival)"), fillOpacity: row => (row.own && !row.ferry ? 0.55 : 1)}),
+      Plot.dot(runs, {y: "name", x: "value", r: 2, dy: middle, fill: "var(--ink)", fillOpacity: 0.45}),
+      Plot.ruleY(rows, {y: "name", x1: "min", x2: "max", dy: middle, stroke: "var(--ink)", className: "error-bar"}),
+      Plot.tickX(rows, {...end, x: "min"}),
+      Plot.tickX(rows, {...end, x: "max"}),
+      ...labels,
       Plot.ruleX([0], {stroke: "var(--ink)", strokeOpacity: 0.5}),
     ],
   });
@@ -97,17 +108,18 @@ export function processorChart({unit, rows, per}, options) {
     options.width,
   );
   const figures = row => `${number(row.user)} + ${number(row.system)} ${unit}`;
+  const {scale, labels, bar} = rowsLayout(rows, figures, options.width, height);
   return Plot.plot({
     ...base(options),
-    ...rowScale(rows, height),
+    ...scale,
     ariaLabel: "Processor time of each contender",
     ariaDescription: rows.map(row => `${row.name}: user ${number(row.user)} ${unit}, system ${number(row.system)} ${unit}`).join("; "),
     x: {label: `${unit} of processor time${per ? ` per ${per}` : ""}`, grid: true, zero: true, labelAnchor: "left", ticks: options.width < 500 ? 4 : 8},
     color: {domain: ["user", "system"], range: ["var(--user)", "var(--system)"]},
     marks: [
-      Plot.barX(parts, {y: "name", x: "value", fill: "kind", order: ["user", "system"], insetTop: labelHeight, insetBottom: 7}),
-      Plot.tickX(rows, {y: "name", x: "median", insetTop: labelHeight - 2, insetBottom: 5, stroke: "var(--ink)", strokeWidth: 2}),
-      ...rowLabels(rows, figures),
+      Plot.barX(parts, {y: "name", x: "value", fill: "kind", order: ["user", "system"], ...bar}),
+      Plot.tickX(rows, {y: "name", x: "median", insetTop: bar.insetTop - 2, insetBottom: bar.insetBottom - 2, stroke: "var(--ink)", strokeWidth: 2}),
+      ...labels,
       ...marks,
       Plot.ruleX([0], {stroke: "var(--ink)", strokeOpacity: 0.5}),
     ],
