@@ -6,9 +6,11 @@
 #include <linux/openat2.h>
 #include <poll.h>
 #include <sched.h>
+#include <signal.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/file.h>
+#include <sys/inotify.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/sendfile.h>
@@ -133,10 +135,21 @@ const char* name(Call call) noexcept {
     case Call::epoll_create: return "epoll_create1";
     case Call::epoll_ctl: return "epoll_ctl";
     case Call::epoll_wait: return "epoll_wait";
-    case Call::flock: return "flock";
     case Call::poll: return "poll";
+    case Call::flock: return "flock";
     case Call::get_file_flags: return "F_GETFL";
     case Call::uname: return "uname";
+    case Call::mmap: return "mmap";
+    case Call::munmap: return "munmap";
+    case Call::msync: return "msync";
+    case Call::madvise: return "madvise";
+    case Call::mincore: return "mincore";
+    case Call::mlock: return "mlock";
+    case Call::munlock: return "munlock";
+    case Call::membarrier: return "membarrier";
+    case Call::inotify_init: return "inotify_init1";
+    case Call::inotify_add_watch: return "inotify_add_watch";
+    case Call::set_signal_action: return "sigaction";
     case Call::count_: break;
   }
   return "unknown";
@@ -210,6 +223,21 @@ int get_file_flags(int fd) noexcept { return kernel_call(Call::get_file_flags, [
 int uname(struct utsname& out) noexcept { return kernel_call(Call::uname, [&] { return ::uname(&out); }); }
 int fiemap(int fd, struct fiemap& map) noexcept { return kernel_call(Call::fiemap, [&] { return ::ioctl(fd, FS_IOC_FIEMAP, &map); }); }
 
+std::intptr_t mmap(void* address, std::size_t length, int protection, int flags, int fd, off_t offset) noexcept { return kernel_call(Call::mmap, [&] { return reinterpret_cast<std::intptr_t>(::mmap(address, length, protection, flags, fd, offset)); }); }
+int munmap(void* address, std::size_t length) noexcept { return kernel_call(Call::munmap, [&] { return ::munmap(address, length); }); }
+int msync(void* address, std::size_t length, int flags) noexcept { return kernel_call(Call::msync, [&] { return ::msync(address, length, flags); }); }
+int madvise(void* address, std::size_t length, int advice) noexcept { return kernel_call(Call::madvise, [&] { return ::madvise(address, length, advice); }); }
+int mincore(void* address, std::size_t length, unsigned char* pages) noexcept { return kernel_call(Call::mincore, [&] { return ::mincore(address, length, pages); }); }
+int mlock(const void* address, std::size_t length) noexcept { return kernel_call(Call::mlock, [&] { return ::mlock(address, length); }); }
+int munlock(const void* address, std::size_t length) noexcept { return kernel_call(Call::munlock, [&] { return ::munlock(address, length); }); }
+int membarrier(int command) noexcept { return kernel_call(Call::membarrier, [&] { return static_cast<int>(::syscall(SYS_membarrier, command, 0, 0)); }); }
+
+int inotify_init(int flags) noexcept { return kernel_call(Call::inotify_init, [&] { return ::inotify_init1(flags | IN_CLOEXEC); }); }
+int inotify_add_watch(int fd, const char* path, std::uint32_t events) noexcept { return kernel_call(Call::inotify_add_watch, [&] { return ::inotify_add_watch(fd, path, events); }); }
+int poll(pollfd* fds, unsigned count, int timeout_ms) noexcept { return kernel_call(Call::poll, [&] { return ::poll(fds, count, timeout_ms); }); }
+int eventfd(unsigned value, int flags) noexcept { return kernel_call(Call::eventfd, [&] { return ::eventfd(value, flags | EFD_CLOEXEC); }); }
+int set_signal_action(int signal, const struct sigaction* action, struct sigaction* old) noexcept { return kernel_call(Call::set_signal_action, [&] { return ::sigaction(signal, action, old); }); }
+
 int get_descriptor_limit(rlimit& out) noexcept { return kernel_call(Call::get_descriptor_limit, [&] { return ::getrlimit(RLIMIT_NOFILE, &out); }); }
 int unshare_files() noexcept { return kernel_call(Call::unshare_files, [&] { return ::unshare(CLONE_FILES); }); }
 int io_uring_setup(unsigned entries, io_uring_params& parameters) noexcept { return kernel_call(Call::io_uring_setup, [&] { return static_cast<int>(::syscall(SYS_io_uring_setup, entries, &parameters)); }); }
@@ -226,7 +254,6 @@ int result_of([[maybe_unused]] int ring, const io_uring_cqe& completion) noexcep
 int map_memory(std::size_t bytes, int flags, void*& out) noexcept { return kernel_call(Call::map_memory, [&] { out = ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | flags, -1, 0); return out == MAP_FAILED ? -1 : 0; }); }
 void unmap_memory(void* memory, std::size_t bytes) noexcept { (void)::munmap(memory, bytes); }
 int advise_memory(void* memory, std::size_t bytes, int advice) noexcept { return kernel_call(Call::advise_memory, [&] { return ::madvise(memory, bytes, advice); }); }
-int eventfd(unsigned value, int flags) noexcept { return kernel_call(Call::eventfd, [&] { return ::eventfd(value, flags | EFD_CLOEXEC); }); }
 int epoll_create() noexcept { return kernel_call(Call::epoll_create, [&] { return ::epoll_create1(EPOLL_CLOEXEC); }); }
 int epoll_ctl(int epoll, int operation, int fd, epoll_event* event) noexcept { return kernel_call(Call::epoll_ctl, [&] { return ::epoll_ctl(epoll, operation, fd, event); }); }
 int epoll_wait(int epoll, epoll_event* events, int count, int timeout_ms) noexcept { return kernel_call(Call::epoll_wait, [&] { return ::epoll_wait(epoll, events, count, timeout_ms); }); }

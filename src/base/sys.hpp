@@ -16,6 +16,8 @@
 #include <cstdint>
 
 struct file_clone_range;
+struct pollfd;
+struct sigaction;
 struct open_how;
 struct fiemap;
 struct io_uring_params;
@@ -89,10 +91,21 @@ enum class Call : std::uint8_t {
   epoll_create,
   epoll_ctl,
   epoll_wait,
+  poll,
   flock,
   get_file_flags,
-  poll,
   uname,
+  mmap,
+  munmap,
+  msync,
+  madvise,
+  mincore,
+  mlock,
+  munlock,
+  membarrier,
+  inotify_init,
+  inotify_add_watch,
+  set_signal_action,
   count_,
 };
 
@@ -175,7 +188,26 @@ int flock(int fd, int operation) noexcept;
 /// FS_IOC_FIEMAP; `map` has room for map.fm_extent_count extents.
 int fiemap(int fd, struct fiemap& map) noexcept;
 
+// Memory. For src/map only: the copy engine maps no files (tests/project/seam.sh).
+/// The address, or -errno: user space ends far below the sign bit.
+std::intptr_t mmap(void* address, std::size_t length, int protection, int flags, int fd, off_t offset) noexcept;
+int munmap(void* address, std::size_t length) noexcept;
+int msync(void* address, std::size_t length, int flags) noexcept;
+int madvise(void* address, std::size_t length, int advice) noexcept;
+int mincore(void* address, std::size_t length, unsigned char* pages) noexcept;
+int mlock(const void* address, std::size_t length) noexcept;
+int munlock(const void* address, std::size_t length) noexcept;
+/// membarrier(2) with flags 0.
+int membarrier(int command) noexcept;
+
+// Watching.
+/// IN_CLOEXEC is always added.
+int inotify_init(int flags) noexcept;
+int inotify_add_watch(int fd, const char* path, std::uint32_t events) noexcept;
+
 // The process.
+/// sigaction(2); async-signal-safe.
+int set_signal_action(int signal, const struct sigaction* action, struct sigaction* old) noexcept;
 /// F_GETFL: access mode and status flags of an open file.
 int get_file_flags(int fd) noexcept;
 int uname(struct utsname& out) noexcept;
@@ -188,7 +220,9 @@ void unmap_memory(void* memory, std::size_t bytes) noexcept;
 int advise_memory(void* memory, std::size_t bytes, int advice) noexcept;
 
 // Waiting.
+/// EFD_CLOEXEC is always added.
 int eventfd(unsigned value, int flags) noexcept;
+int poll(pollfd* fds, unsigned count, int timeout_ms) noexcept;
 int epoll_create() noexcept;
 int epoll_ctl(int epoll, int operation, int fd, epoll_event* event) noexcept;
 int epoll_wait(int epoll, epoll_event* events, int count, int timeout_ms) noexcept;

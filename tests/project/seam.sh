@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # The engine's rooms make no system call but through src/base/sys.hpp: a call around the seam is a call whose failure
-# no test can bring about. An optional argument is the project root to check.
+# no test can bring about. And the copy engine maps no files. An optional argument is the project root to check.
 set -euo pipefail
 root=${1:-$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/../.." && pwd)}
 
@@ -10,7 +10,8 @@ calls+='|splice|tee|vmsplice|sendfile|pipe2?|fcntl|statx?|fstat|lstat|fstatat|f?
 calls+='|fdopendir|readdir|mkdir|mkdirat|unlink|unlinkat|rmdir|rename|renameat2?|link|linkat|symlink|symlinkat|readlink'
 calls+='|readlinkat|mknod|mknodat|mkfifo|access|faccessat|f?chmod|fchmodat|[lf]?chown|fchownat|utimensat|futimens|dup[23]?'
 calls+='|[lf]?(list|get|set|remove)xattr|f?truncate|posix_fallocate|fallocate|posix_fadvise|fsync|fdatasync|syncfs|sync'
-calls+='|getrlimit|setrlimit|prlimit|unshare|syscall|mmap|munmap|madvise|sched_getaffinity|sysconf|uname|sysinfo'
+calls+='|getrlimit|setrlimit|prlimit|unshare|syscall|mmap|munmap|mremap|msync|madvise|mincore|mlock|munlock|membarrier'
+calls+='|sched_getaffinity|sysconf|uname|sysinfo|inotify_init1?|inotify_add_watch|sigaction|signal'
 calls+='|eventfd|epoll_create1?|epoll_ctl|epoll_p?wait2?|p?poll'
 unqualified='syscall|copy_file_range|openat2?|fstatat|unlinkat|renameat2?|linkat|symlinkat|readlinkat|mknodat|mkdirat|ioctl'
 unqualified+='|fsetxattr|fgetxattr|flistxattr|utimensat|futimens|posix_fadvise|fallocate|ftruncate|fdatasync'
@@ -28,6 +29,15 @@ for room in base ring copy meta tree sync map fuse; do
       status=1
     fi
   done < <(find "$root/src/$room" -name '*.[ch]pp' | sort)
+done
+# The copy engine maps no files: a file that is truncated under a map is a SIGBUS.
+for room in copy meta tree sync; do
+  mapping=$(grep -rnE '\bsys::(mmap|munmap|msync|madvise)[[:space:]]*\(|ferry/map\.hpp' "$root/src/$room" 2>/dev/null || true)
+  if [[ -n $mapping ]]; then
+    printf '%s\n' "${mapping//"$root/"/}"
+    status=1
+    echo "src/$room must not map files"
+  fi
 done
 [[ $status -eq 0 ]] && echo "no system call goes around src/base/sys.hpp" || echo "use the sys:: functions instead"
 exit $status
