@@ -17,6 +17,11 @@
 namespace ferry {
 namespace {
 
+// Addresses come from the seam's mmap as numbers, since they may be -errno.
+void* pointer_to(std::intptr_t address) noexcept {
+  return reinterpret_cast<void*>(address);  // NOLINT(performance-no-int-to-ptr)
+}
+
 constexpr std::uint64_t default_reserve_bytes = std::uint64_t{64} << 30U;
 constexpr std::uint64_t transparent_huge_page_bytes = std::uint64_t{2} << 20U;  // the usual size, for alignment only
 
@@ -34,10 +39,10 @@ std::intptr_t reserve_aligned(std::uint64_t bytes, std::uint64_t alignment) noex
   const std::size_t tail = alignment - head;
   // What cannot be given back stays reserved: address space, not memory.
   if (head != 0) {
-    static_cast<void>(sys::munmap(reinterpret_cast<void*>(start), head));
+    static_cast<void>(sys::munmap(pointer_to(start), head));
   }
   if (tail != 0) {
-    static_cast<void>(sys::munmap(reinterpret_cast<void*>(aligned + static_cast<std::intptr_t>(bytes)), tail));
+    static_cast<void>(sys::munmap(pointer_to(aligned + static_cast<std::intptr_t>(bytes)), tail));
   }
   return aligned;
 }
@@ -54,7 +59,7 @@ class Placement {
     if (bytes < directory_bytes || below < bytes + head + least_address) {
       return nullptr;
     }
-    return reinterpret_cast<void*>((below - bytes + head) / directory_bytes * directory_bytes - head);
+    return pointer_to(static_cast<std::intptr_t>((below - bytes + head) / directory_bytes * directory_bytes - head));
   }
   static void placed(std::uint64_t address, std::uint64_t bytes) noexcept {
     if (bytes >= directory_bytes) {
@@ -131,7 +136,7 @@ class Mapper {
     if (address < 0) {
       return std::unexpected(map_.error(static_cast<int>(-address), "mmap"));
     }
-    map_.base = reinterpret_cast<std::byte*>(address);
+    map_.base = static_cast<std::byte*>(pointer_to(address));
     map_.mapped_bytes = bytes;
     map_.covered_bytes = on_hugetlbfs() ? 0 : bytes;
     if (wants_transparent()) {
@@ -155,7 +160,7 @@ class Mapper {
       if (reserved < 0) {
         return reserved;
       }
-      where = reinterpret_cast<void*>(reserved);
+      where = pointer_to(reserved);
       flags |= MAP_FIXED;
     }
     const std::intptr_t address = sys::mmap(where, bytes, protection_of(map_.mode), flags, map_.file.get(), 0);

@@ -70,7 +70,8 @@ TEST_P(LoopConformance, tells_the_errno_and_the_operation) {
 
 TEST_P(LoopConformance, reads_and_writes_vectors) {
   const UniqueFd fd = open_file(scratch_.path("file"), O_RDWR | O_CREAT);
-  std::string one = "one", two = "three";
+  std::string one = "one";
+  std::string two = "three";
   const iovec vectors[] = {{one.data(), 3}, {two.data(), 5}};
   EXPECT_EQ(result_of(request::WriteVector{fd.get(), vectors, 0}), 8);
   EXPECT_EQ(read_file(scratch_.path("file")), "onethree");
@@ -108,7 +109,8 @@ TEST_P(LoopConformance, a_managed_read_waits_for_a_buffer) {
   write_file(scratch_.path("in"), "content");
   const UniqueFd in = open_file(scratch_.path("in"), O_RDONLY);
   Lease held = loop().pool().try_lease();
-  Operation first, second;
+  Operation first;
+  Operation second;
   loop().start(first, request::ReadManaged{in.get(), 100, 0});
   loop().start(second, request::ReadManaged{in.get(), 100, 0});
   for (int i = 0; i < 3; ++i) {
@@ -253,8 +255,10 @@ TEST_P(LoopConformance, waits_for_streams_that_do_not_block) {
 
 TEST_P(LoopConformance, several_reads_of_one_stream_get_their_share_in_order) {
   const Pipe pipe;
-  std::string first(1, '.'), second(1, '.');
-  Operation a, b;
+  std::string first(1, '.');
+  std::string second(1, '.');
+  Operation a;
+  Operation b;
   loop().start(a, request::Read{pipe.in.get(), Buffer::borrow(bytes_of(first)), at_position});
   loop().start(b, request::Read{pipe.in.get(), Buffer::borrow(bytes_of(second)), at_position});
   ASSERT_TRUE(loop().poll());
@@ -275,7 +279,9 @@ TEST_P(LoopConformance, a_timer_is_not_early_and_timers_come_in_order) {
   const auto note = [](Operation&, void* entry) {
     static_cast<Entry*>(entry)->order->push_back(static_cast<Entry*>(entry)->number);
   };
-  Operation late(note, &entries[2]), early(note, &entries[0]), middle(note, &entries[1]);
+  Operation late(note, &entries[2]);
+  Operation early(note, &entries[0]);
+  Operation middle(note, &entries[1]);
   const auto begin = std::chrono::steady_clock::now();
   loop().start(late, request::Timer{30ms});
   loop().start(early, request::Timer{0ms});
@@ -288,7 +294,7 @@ TEST_P(LoopConformance, a_timer_is_not_early_and_timers_come_in_order) {
 
 TEST_P(LoopConformance, a_repeating_timer_repeats_until_cancelled) {
   struct State {
-    Loop* loop;
+    Loop* loop = nullptr;
     int calls = 0;
     std::int64_t last = 0;
   } state{&loop()};
@@ -397,7 +403,9 @@ TEST_P(LoopConformance, destroying_the_loop_cancels_what_is_in_flight) {
   std::string text(1, '.');
   int ended = 0;
   const auto count = [](Operation&, void* counter) { ++*static_cast<int*>(counter); };
-  Operation read(count, &ended), timer(count, &ended), repeating(count, &ended);
+  Operation read(count, &ended);
+  Operation timer(count, &ended);
+  Operation repeating(count, &ended);
   loop().start(read, request::Read{pipe.in.get(), Buffer::borrow(bytes_of(text)), at_position});
   loop().start(timer, request::Timer{std::chrono::hours(1)});
   loop().start(repeating, request::RepeatingTimer{1ms});
@@ -453,7 +461,8 @@ TEST_P(LoopConformance, cancels_from_another_thread) {
 }
 
 TEST_P(LoopConformance, posts_from_other_threads_arrive_on_the_loops_thread) {
-  constexpr int threads = 4, each = 500;
+  constexpr int threads = 4;
+  constexpr int each = 500;
   const auto own = std::this_thread::get_id();
   int arrived = 0;
   Operation keep_running;
@@ -497,7 +506,8 @@ TEST_P(LoopConformance, an_empty_loop_does_not_wait) {
 TEST_P(LoopConformance, a_close_waits_for_what_is_in_flight_on_its_descriptor) {
   Pipe pipe;
   std::string text(1, '.');
-  Operation read, close;
+  Operation read;
+  Operation close;
   const int fd = pipe.in.release();
   loop().start(read, request::Read{fd, Buffer::borrow(bytes_of(text)), at_position});
   loop().start(close, request::Close{fd});
@@ -516,7 +526,8 @@ TEST_P(LoopConformance, a_close_waits_for_what_is_in_flight_on_its_descriptor) {
 TEST_P(LoopConformance, a_cancelled_close_has_not_closed) {
   const Pipe pipe;
   std::string text(1, '.');
-  Operation read, close;
+  Operation read;
+  Operation close;
   loop().start(read, request::Read{pipe.in.get(), Buffer::borrow(bytes_of(text)), at_position});
   loop().start(close, request::Close{pipe.in.get()});
   loop().cancel(close);

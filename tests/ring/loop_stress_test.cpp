@@ -82,7 +82,8 @@ struct Stress {
 TEST_P(LoopStress, ten_thousand_operations_with_random_cancels_each_end_once) {
   int fds[2] = {-1, -1};
   ASSERT_EQ(::pipe2(fds, O_CLOEXEC), 0);
-  const UniqueFd pipe_in(fds[0]), pipe_out(fds[1]);
+  const UniqueFd pipe_in(fds[0]);
+  const UniqueFd pipe_out(fds[1]);
   const std::string content = testing::some_bytes(1 << 20U);
   testing::write_file(scratch_.path("file"), content);
   const UniqueFd file = testing::open_file(scratch_.path("file"), O_RDONLY);

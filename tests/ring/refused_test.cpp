@@ -52,8 +52,9 @@ bool refuse_io_uring_by_seccomp() {
     return {sock_filter BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, call, 0, 1),
             sock_filter BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM)};
   };
-  const auto setup = refuse(SYS_io_uring_setup), enter = refuse(SYS_io_uring_enter),
-             reg = refuse(SYS_io_uring_register);
+  const auto setup = refuse(SYS_io_uring_setup);
+  const auto enter = refuse(SYS_io_uring_enter);
+  const auto reg = refuse(SYS_io_uring_register);
   std::array<sock_filter, 8> filter = {sock_filter BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),
                                        setup[0],
                                        setup[1],
