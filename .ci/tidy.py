@@ -77,8 +77,9 @@ def main():
     found = 0
     largest_first = sorted(waiting, key=lambda file: -file.stat().st_size)  # so that no core is left waiting at the end
     with concurrent.futures.ThreadPoolExecutor(jobs) as pool:
-        for findings in pool.map(lambda file: check(file, waiting[file]), largest_first):
-            if findings:
+        checks = [pool.submit(check, file, waiting[file]) for file in largest_first]
+        for done in concurrent.futures.as_completed(checks):
+            if findings := done.result():
                 found += 1
                 print(findings, end="", flush=True)
     print(f"{found} files with findings")
