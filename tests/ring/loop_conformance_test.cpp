@@ -19,7 +19,6 @@ namespace {
 
 using namespace std::chrono_literals;
 using testing::bytes_of;
-using testing::FaultPlan;
 using testing::open_file;
 using testing::read_file;
 using testing::some_bytes;
