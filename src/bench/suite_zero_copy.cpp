@@ -86,7 +86,7 @@ struct Chunks {
   Loop& loop;
   const Ends& ends;
   Ledger& ledger;
-  bool copies;
+  bool copies = false;
   std::uint64_t next = 0;
 };
 
@@ -128,6 +128,7 @@ Outcome<void> by_pool(const Ends& ends, Ledger& ledger, bool copies) {
   }
   Chunks chunks{*loop, ends, ledger, copies};
   std::vector<Task<Result<void>>> tasks;
+  tasks.reserve(in_flight);
   for (std::size_t i = 0; i < in_flight; ++i) {
     tasks.push_back(move_chunks(chunks));
   }

@@ -10,7 +10,6 @@ namespace ferry::testing {
 namespace {
 
 using sys::Call;
-using ::testing::HasSubstr;
 
 TEST(MapOpen, a_file_is_read_in_every_mode) {
   const Scratch scratch;
