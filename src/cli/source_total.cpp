@@ -50,7 +50,8 @@ void SourceTotal::count(const std::vector<std::string>& sources, const std::stop
   };
   const auto add_entry = [&](const WalkEntry& entry) {
     struct stat status = {};
-    if (fstatat(entry.dirfd, entry.name.data(), &status, AT_SYMLINK_NOFOLLOW) == 0) {
+    const char* const name = entry.name.data();  // NOLINT(*-stringview-data-usage): NUL-terminated, as WalkEntry says
+    if (fstatat(entry.dirfd, name, &status, AT_SYMLINK_NOFOLLOW) == 0) {
       add(status);
     }
     return WalkAction::descend;

@@ -42,7 +42,7 @@ std::atomic<std::uint32_t>* DirtyPages::allocate() noexcept {
   if (memory < 0) {
     return nullptr;
   }
-  auto* const fresh = reinterpret_cast<Page*>(memory);  // zero bytes are zero atomics
+  auto* const fresh = reinterpret_cast<Page*>(memory);  // NOLINT(performance-no-int-to-ptr): zeros are zero atomics
   Page* expected = nullptr;
   if (!pages_.compare_exchange_strong(expected, fresh, std::memory_order_acq_rel)) {
     static_cast<void>(sys::munmap(static_cast<void*>(fresh), bytes));
@@ -53,7 +53,10 @@ std::atomic<std::uint32_t>* DirtyPages::allocate() noexcept {
 
 void DirtyPages::mark_slowly(std::uint64_t offset, std::uint64_t length) noexcept {
   std::atomic<std::uint32_t>* pages = pages_.load(std::memory_order_acquire);
-  if (pages == nullptr && (pages = allocate()) == nullptr) {
+  if (pages == nullptr) {
+    pages = allocate();
+  }
+  if (pages == nullptr) {
     set_untracked();  // no memory for marks: then every flush has to ask the kernel
     return;
   }
