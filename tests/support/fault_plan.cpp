@@ -192,6 +192,7 @@ void shorten(io_uring_sqe& submission, sys::Call call) noexcept {
   if (has_length(submission)) {
     submission.len = static_cast<unsigned>(limited_length(call, submission.len));
   } else if (submission.opcode == IORING_OP_READV || submission.opcode == IORING_OP_WRITEV) {
+    // NOLINTNEXTLINE(performance-no-int-to-ptr): the kernel's struct has it as a number
     const auto* const first = reinterpret_cast<const iovec*>(submission.addr);
     if (const std::size_t limit = limited_length(call, first->iov_len); limit < first->iov_len) {
       submission.opcode = submission.opcode == IORING_OP_READV ? IORING_OP_READ : IORING_OP_WRITE;
