@@ -6,9 +6,12 @@ install(TARGETS ferry EXPORT ferryTargets)
 install(TARGETS ferry_cli)
 install(DIRECTORY include/ferry DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} FILES_MATCHING PATTERN "*.hpp")
 
-# The command finds a shared library beside it.
-file(RELATIVE_PATH FERRY_BIN_TO_LIB ${CMAKE_INSTALL_FULL_BINDIR} ${CMAKE_INSTALL_FULL_LIBDIR})
-set_target_properties(ferry_cli PROPERTIES INSTALL_RPATH "$ORIGIN/${FERRY_BIN_TO_LIB}")
+# The command finds a shared library beside it. Of a static one it must have no search path at all: CMake would reserve
+# room for it in the build tree by a path of empty names, which mean the current directory.
+if(BUILD_SHARED_LIBS)
+  file(RELATIVE_PATH FERRY_BIN_TO_LIB ${CMAKE_INSTALL_FULL_BINDIR} ${CMAKE_INSTALL_FULL_LIBDIR})
+  set_target_properties(ferry_cli PROPERTIES INSTALL_RPATH "$ORIGIN/${FERRY_BIN_TO_LIB}")
+endif()
 # Before 1.0 every minor version may change the ABI.
 set_target_properties(ferry PROPERTIES VERSION ${PROJECT_VERSION}
   SOVERSION ${PROJECT_VERSION_MAJOR}.${PROJECT_VERSION_MINOR})
@@ -24,7 +27,7 @@ install(FILES ${PROJECT_BINARY_DIR}/ferryConfig.cmake ${PROJECT_BINARY_DIR}/ferr
 
 # pkg-config: a static library passes its own needs on, a shared one has them linked in.
 file(RELATIVE_PATH FERRY_PC_TO_PREFIX ${CMAKE_INSTALL_FULL_LIBDIR}/pkgconfig ${CMAKE_INSTALL_PREFIX})
-set(FERRY_PC_NEEDS "fmt spdlog libxxhash liburing")
+set(FERRY_PC_NEEDS "fmt libxxhash liburing")
 if(FERRY_LIBRARY_TYPE STREQUAL STATIC_LIBRARY)
   set(FERRY_PC_REQUIRES "Requires: ${FERRY_PC_NEEDS}")
   set(FERRY_PC_LIBS "-L\${libdir} -lferry -pthread")
