@@ -12,6 +12,12 @@ if(BUILD_SHARED_LIBS)
   file(RELATIVE_PATH FERRY_BIN_TO_LIB ${CMAKE_INSTALL_FULL_BINDIR} ${CMAKE_INSTALL_FULL_LIBDIR})
   set_target_properties(ferry_cli PROPERTIES INSTALL_RPATH "$ORIGIN/${FERRY_BIN_TO_LIB}")
 endif()
+if(TARGET ferry_mmap_suite)
+  install(TARGETS ferry_mmap_suite LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}/ferry)
+  if(BUILD_SHARED_LIBS)
+    set_target_properties(ferry_mmap_suite PROPERTIES INSTALL_RPATH "$ORIGIN/..")
+  endif()
+endif()
 # Before 1.0 every minor version may change the ABI.
 set_target_properties(ferry PROPERTIES VERSION ${PROJECT_VERSION}
   SOVERSION ${PROJECT_VERSION_MAJOR}.${PROJECT_VERSION_MINOR})

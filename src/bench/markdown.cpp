@@ -7,6 +7,7 @@
 
 #include <fmt/format.h>
 
+#include "bench/overview.hpp"
 #include "bench/quantities.hpp"
 #include "bench/statistics.hpp"
 
@@ -148,6 +149,24 @@ std::string notes(const Group& group) {
   return text.empty() ? "" : text + '\n';
 }
 
+// One line for each group, in place of a section.
+std::string overview_table(const Report& report, const std::string& publisher) {
+  std::string text = heading({"", "ferry", "floor", "ferry / floor", "95% interval", plain(publisher), "/ ferry"});
+  for (const OverviewLine& line : overview_of(report)) {
+    text +=
+        row({plain(line.job), line.ferry, line.floor, line.ratio, line.interval, line.published, line.to_published});
+  }
+  for (const Group& group : report.groups) {
+    for (const ContenderResult& contender : group.result.contenders) {
+      if (!contender.failure.empty()) {
+        text +=
+            fmt::format("\n- {}: {} failed: {}", plain(group.name), plain(contender.name), plain(contender.failure));
+      }
+    }
+  }
+  return text + '\n';
+}
+
 std::string title_of(const Report& report) {
   if (!report.title.empty()) {
     return report.title;
@@ -194,6 +213,9 @@ std::string to_markdown(const Report& report, std::string_view chart) {
   text += fmt::format("    {}\n\n", one_line(report.command));
   if (!chart.empty()) {
     text += fmt::format("![{}]({})\n\n", plain(title_of(report)), chart);
+  }
+  if (const std::string publisher = published_by(report); !publisher.empty()) {
+    return text + overview_table(report, publisher);
   }
   for (const Group& group : report.groups) {
     if (report.groups.size() > 1) {

@@ -5,6 +5,8 @@
 
 #include <fmt/format.h>
 
+#include "bench/quantities.hpp"
+
 namespace ferry::bench {
 
 std::vector<double> wall_seconds(const ContenderResult& contender) {
@@ -25,6 +27,11 @@ std::optional<Ratio> time_ratio(const JobResult& result, std::size_t contender) 
 }
 
 double shown_units(const Group& group) { return group.time_per_unit ? group.units_per_run : 1; }
+
+std::string format_published(const Published& published) {
+  const std::string most = format_time(published.most_seconds);
+  return published.least_seconds == published.most_seconds ? most : format_time(published.least_seconds) + " - " + most;
+}
 
 bool is_ferry(const Group& group, std::size_t contender) {
   return contender == 0 || group.result.contenders.at(contender).version.starts_with("ferry ");

@@ -20,6 +20,14 @@ struct Fact {
   std::string value;
 };
 
+/// What somebody else published for the work of one unit: on another machine, so that only its order of magnitude
+/// tells.
+struct Published {
+  std::string name;  ///< "mmap-io 0.9.11"
+  double least_seconds = 0;
+  double most_seconds = 0;  ///< Not the same as `least_seconds` where one figure stands for several jobs.
+};
+
 /// One job of a report: contenders that did the same, and can be compared.
 struct Group {
   std::string name;  ///< Unlike that of any other group of the report: "file: 1.0 GiB".
@@ -35,6 +43,7 @@ struct Group {
   bool deterministic = false;
   /// The size of one file in bytes, if the groups of a report differ in it: then throughput can be shown by size.
   std::optional<std::uint64_t> size_bytes = {};
+  std::vector<Published> published = {};
 };
 
 struct Report {
@@ -57,6 +66,9 @@ struct Report {
 
 /// By what a median of seconds is divided before it is shown: the units of a run, or 1.
 [[nodiscard]] double shown_units(const Group& group);
+
+/// "172 us", "131 - 135 ns"
+[[nodiscard]] std::string format_published(const Published& published);
 
 /// Whether the contender is one of ferry's own ways: the first one, and those whose version is a version of ferry.
 [[nodiscard]] bool is_ferry(const Group& group, std::size_t contender);

@@ -114,6 +114,14 @@ Json group_json(const Group& group) {
   for (const MissingContender& missing : group.result.missing) {
     json["missing"].push_back({{"name", missing.name}, {"package", missing.package}});
   }
+  if (!group.published.empty()) {
+    json["published"] = Json::array();
+  }
+  for (const Published& published : group.published) {
+    json["published"].push_back({{"name", published.name},
+                                 {"least_seconds", published.least_seconds},
+                                 {"most_seconds", published.most_seconds}});
+  }
   return json;
 }
 
@@ -318,6 +326,13 @@ Group group_at(const Place& place) {
   }
   for (const Place& missing : place["missing"].items()) {
     group.result.missing.push_back({.name = missing["name"].text(), .package = missing["package"].text()});
+  }
+  if (place.has("published")) {
+    for (const Place& published : place["published"].items()) {
+      group.published.push_back({.name = published["name"].text(),
+                                 .least_seconds = published["least_seconds"].figure(1e9),
+                                 .most_seconds = published["most_seconds"].figure(1e9)});
+    }
   }
   return group;
 }

@@ -11,6 +11,7 @@
 #include "bench/comparison.hpp"
 #include "bench/markdown.hpp"
 #include "bench/output.hpp"
+#include "bench/overview.hpp"
 #include "bench/page.hpp"
 #include "bench/report_json.hpp"
 #include "bench/table.hpp"
@@ -103,7 +104,8 @@ void print_reports(const std::vector<Saved>& all, const std::vector<Report>& rep
     fmt::print("{}", summary_markdown(reports));
   } else if (arguments.markdown) {
     for (const Saved& saved : all) {
-      const bool charted = !arguments.charts.empty() && is_timed(saved.report);
+      // An overview has a line for each job, and no picture of all.
+      const bool charted = !arguments.charts.empty() && is_timed(saved.report) && published_by(saved.report).empty();
       const std::string chart = charted ? fmt::format("{}/{}.svg", arguments.charts, saved.name) : "";
       fmt::print("{}", to_markdown(saved.report, chart));
     }

@@ -14,6 +14,8 @@ namespace ferry::bench {
 namespace {
 
 constexpr unsigned copy_range_iterations = 10;
+// On tmpfs there would be nothing to make durable.
+constexpr const char* mmap_place = "/var/tmp";
 
 // ---------------------------------------------------------------------------------------------- checks of one value
 
@@ -59,10 +61,8 @@ void add_places(CLI::App& suite, SuiteArguments& arguments) {
       ->capture_default_str();
 }
 
-void add_grep(CLI::App& suite, SuiteArguments& arguments) {
-  suite
-      .add_option("--grep", arguments.grep,
-                  "Measure only what this extended regular expression is found in the name of")
+void add_grep(CLI::App& suite, SuiteArguments& arguments, const std::string& names = "--grep") {
+  suite.add_option(names, arguments.grep, "Measure only what this extended regular expression is found in the name of")
       ->check(CLI::Validator(check_expression, "REGEX"));
 }
 
@@ -200,6 +200,23 @@ CLI::App* add_concurrent(CLI::App& app, SuiteArguments& arguments) {
   return suite;
 }
 
+CLI::App* add_mmap(CLI::App& app, SuiteArguments& arguments) {
+  CLI::App* const suite = app.add_subcommand(
+      "mmap",
+      "Memory-mapped files: views, iteration, updates, flushes, atomics, each beside the bare means and beside what "
+      "mmap-io publishes");
+  add_rounds(*suite, arguments, "--rounds");
+  suite->add_option("--to", arguments.common.to, "Directory to make the files in")
+      ->check(CLI::ExistingDirectory)
+      ->default_str(mmap_place);
+  suite->add_option("--min-time", arguments.min_time_ms, "Milliseconds that each contender is timed for in a round")
+      ->check(CLI::Range(1, 10'000))
+      ->capture_default_str()
+      ->type_name("MS");
+  add_grep(*suite, arguments, "--grep,--filter");
+  return suite;
+}
+
 CLI::App* add_counts(CLI::App& app, SuiteArguments& arguments) {
   CLI::App* const counts = app.add_subcommand(
       "counts", "Count what one more file costs in system calls and allocations: the same on every run");
@@ -299,6 +316,12 @@ ConcurrentSuite concurrent_of(const SuiteArguments& arguments) {
   return suite;
 }
 
+Outcome<Plan> mmap_plan(const CLI::App& suite, const SuiteArguments& arguments) {
+  SuiteOptions options = options_of(arguments);
+  options.to = suite.count("--to") > 0 ? options.to : mmap_place;
+  return plan_mmap({.at_least = std::chrono::milliseconds(arguments.min_time_ms)}, options);
+}
+
 Plan plan_by_name(const CLI::App& suite, const SuiteArguments& arguments) {
   SuiteOptions options = options_of(arguments);
   const std::string& name = suite.get_name();
@@ -348,14 +371,15 @@ std::vector<CLI::App*> add_suites(CLI::App& app, SuiteArguments& arguments) {
   repeat->add_option("target", arguments.target)->required();
   return {add_tree(app, arguments),       add_trees(app, arguments),     add_file(app, arguments),
           add_copy_range(app, arguments), add_zero_copy(app, arguments), add_concurrent(app, arguments),
-          add_counts(app, arguments)};
+          add_mmap(app, arguments),       add_counts(app, arguments)};
 }
 
 Outcome<Plan> plan_suite(const CLI::App& suite, const SuiteArguments& arguments) {
   if (auto cold = require_cold_place(arguments); !cold) {
     return std::unexpected(cold.error());
   }
-  return choose_groups(plan_by_name(suite, arguments), arguments.grep);
+  auto plan = suite.get_name() == "mmap" ? mmap_plan(suite, arguments) : Outcome<Plan>(plan_by_name(suite, arguments));
+  return plan ? choose_groups(std::move(*plan), arguments.grep) : plan;
 }
 
 }  // namespace ferry::bench

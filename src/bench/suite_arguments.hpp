@@ -38,6 +38,9 @@ struct SuiteArguments {
   unsigned workers = 0;
   bool keep = false;
 
+  // mmap
+  unsigned min_time_ms = 50;
+
   // copy-repeatedly
   std::string target;
 };

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <cstdint>
 #include <filesystem>
 #include <functional>
@@ -106,6 +107,15 @@ struct ConcurrentSuite {
 /// The seven with known results: 1000 files of 4 KiB to 5 of 50 MiB.
 [[nodiscard]] std::vector<FileSet> concurrent_scenarios();
 [[nodiscard]] Plan plan_concurrent(const ConcurrentSuite& suite, const SuiteOptions& options);
+
+/// Memory-mapped files: what mmap-io publishes, by ferry::MappedFile and by the bare means.
+struct MmapSuite {
+  std::chrono::milliseconds at_least{50};  ///< That each contender is timed for in a round.
+};
+/// A failure if the module that holds it is not beside the command, or cannot be loaded.
+[[nodiscard]] Outcome<Plan> plan_mmap(const MmapSuite& suite, const SuiteOptions& options);
+/// What the module exports.
+extern "C" void ferry_plan_mmap(const MmapSuite& suite, const SuiteOptions& options, Plan& plan);
 
 /// What one more file costs in system calls and allocations: the same on every machine with the same kernel and
 /// libraries, so that two versions of ferry can be compared by it.

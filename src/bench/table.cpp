@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 #include <ferry/base.hpp>
 
+#include "bench/overview.hpp"
 #include "bench/quantities.hpp"
 #include "bench/statistics.hpp"
 
@@ -156,7 +157,29 @@ std::string times_table(const Group& group, const TableStyle& style) {
       table.add({contender.name, "FAILED: " + contender.failure}, Emphasis::bad);
     }
   }
+  for (const Published& published : group.published) {
+    table.add({published.name, format_published(published) + ", published"}, Emphasis::faint);
+  }
   return table.to_string(style);
+}
+
+std::string overview_text(const Report& report, const TableStyle& style) {
+  const std::string publisher = published_by(report);
+  if (publisher.empty()) {
+    return {};
+  }
+  TextTable table({{.title = "overview", .left = true},
+                   {.title = "ferry"},
+                   {.title = "floor"},
+                   {.title = "ferry/floor"},
+                   {.title = "95% interval", .rank = 2},
+                   {.title = publisher},
+                   {.title = "/ferry", .rank = 1}});
+  for (const OverviewLine& line : overview_of(report)) {
+    table.add(
+        {one_line(line.job), line.ferry, line.floor, line.ratio, line.interval, line.published, line.to_published});
+  }
+  return '\n' + table.to_string(style);
 }
 
 std::string counts_of(const ContenderResult& contender) {
@@ -274,6 +297,7 @@ std::string to_table(const Report& report, const TableStyle& style) {
   for (const Group& group : report.groups) {
     text += group_text(group, style);
   }
+  text += overview_text(report, style);
   if (report.interrupted) {
     text += emphasized("INTERRUPTED: not everything was measured", Emphasis::bad, style) + '\n';
   }

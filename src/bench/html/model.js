@@ -53,6 +53,14 @@ export function times(group) {
   };
 }
 
+// A published time in the unit of the group's times.
+export function publishedText(group, least, most) {
+  const share = group.time_per_unit ? group.units_per_run : 1;
+  const medians = group.contenders.filter(timed).map(contender => contender.wall_seconds.median);
+  const [, perSecond] = unitFor((medians.length > 0 ? Math.min(...medians) : least * share) / share);
+  return least === most ? number(most * perSecond) : `${number(least * perSecond)} - ${number(most * perSecond)}`;
+}
+
 const differs = ([low, high]) => low > 1 || high < 1;
 
 // "2.50x", "no difference shown", or nothing where there is nothing to compare.

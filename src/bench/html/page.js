@@ -1,6 +1,6 @@
 // Builds the page from the documents in its <script id="reports">, and draws the charts anew when the width changes.
 import {processorChart, throughputChart, timesChart} from "./charts.js";
-import {answer, bytes, intervalText, machine, number, outliers, perUnit, ratioText, throughput, times} from "./model.js";
+import {answer, bytes, intervalText, machine, number, outliers, perUnit, publishedText, ratioText, throughput, times} from "./model.js";
 
 // element("p", {class: "quiet"}, "text", child...)
 function element(name, attributes = {}, ...children) {
@@ -54,7 +54,9 @@ function timesTable(group) {
       {ferry: index === 0},
     );
   });
-  return table(head, body);
+  const published = (group.published ?? []).map(({name, least_seconds: least, most_seconds: most}) =>
+    row([`${name}, published`, publishedText(group, least, most), ...head.slice(2).map(() => "")]));
+  return table(head, [...body, ...published]);
 }
 
 function countsTable(group) {

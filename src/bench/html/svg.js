@@ -1,6 +1,7 @@
 // Draws the charts of saved runs as SVG files, for docs/PERFORMANCE.md: node charts.mjs DIRECTORY RUN.json...
 // RUN.json gives DIRECTORY/RUN.svg: throughput by size if its groups differ in that, else the times of each group, one
-// below the other. Nothing is drawn of runs without times.
+// below the other. Nothing is drawn of runs without times,
+// nor of those with published figures beside them.
 import {readFileSync, writeFileSync} from "node:fs";
 import {basename, join} from "node:path";
 import {parseHTML} from "linkedom";
@@ -23,6 +24,7 @@ const style = `
 const escaped = text => text.replaceAll("&", "&amp;").replaceAll("<", "&lt;");
 
 function chartsOf(report, options) {
+  if (report.groups.some(group => group.published)) return [];  // many small jobs: a table tells more
   const points = throughput(report);
   if (points.length > 0) return [{title: "", chart: throughputChart(points, options)}];
   const groups = report.groups.filter(group => !group.deterministic && times(group).rows.length > 0);
