@@ -187,8 +187,10 @@ namespace detail {
 
 /// Threads that have counters of their own in each map; further ones share.
 inline constexpr unsigned exclusive_pin_slots = 64;
-/// This thread's slot: below exclusive_pin_slots once it has one; equal: it shares; above: not known yet.
-extern constinit thread_local unsigned pin_slot_of_thread;
+/// This thread's slot: below exclusive_pin_slots once it has one; equal: it shares; above: not known yet. initial-exec:
+/// found without a call, which would be half of a view's cost, also where ferry is part of a shared library; the C
+/// library keeps room for such variables of libraries that are loaded later.
+[[gnu::tls_model("initial-exec")]] extern constinit thread_local unsigned pin_slot_of_thread;
 
 /// How many views of a map are live. Taking and giving back a pin is a plain store to a counter that only this thread
 /// writes: no locked instruction. Who shrinks pays for that: membarrier(2) brings every thread to a point where its

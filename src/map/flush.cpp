@@ -140,8 +140,11 @@ std::optional<Error> MapState::take_error() noexcept {
 }
 
 Result<void> MapState::settle() noexcept {
+  if (!has_policy) {
+    return {};
+  }
   flusher.stop();
-  if (!has_policy || unmap_flush_failed) {
+  if (unmap_flush_failed) {
     return {};
   }
   auto flushed = flush(0, UINT64_MAX, options.flush.durability);

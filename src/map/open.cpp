@@ -49,30 +49,50 @@ std::intptr_t reserve_aligned(std::uint64_t bytes, std::uint64_t alignment) noex
 
 // Where to ask for a map with a large reserve: the file at the end of one page of the kernel's page middle directory (1
 // GiB of addresses), the reserve from the beginning of the next, which does not exist while the reserve is unused.
-// Unmapping and truncating look at all 512 entries of those that exist: 2 and 6 us. Below the last map that was placed.
+// Unmapping and truncating look at all 512 entries of those that exist: 2 and 6 us. So each of these maps has
+// directories of its own, in a part of the address space where the kernel does not place others by itself: far below
+// the stack, each map below the one before.
 class Placement {
  public:
   // A hint for mmap(2), or null for the kernel's own choice. Nothing is lost if it cannot be had.
   static void* hint(std::uint64_t bytes, std::uint64_t size) noexcept {
     const std::uint64_t head = round_up(size, transparent_huge_page_bytes);
-    const std::uint64_t below = lowest().load(std::memory_order_relaxed);
-    if (bytes < directory_bytes || below < bytes + head + least_address) {
+    if (bytes < directory_bytes || bytes > area_bytes / 2 || head > bytes) {
       return nullptr;
     }
-    return pointer_to(static_cast<std::intptr_t>((below - bytes + head) / directory_bytes * directory_bytes - head));
-  }
-  static void placed(std::uint64_t address, std::uint64_t bytes) noexcept {
-    if (bytes >= directory_bytes) {
-      lowest().store(address, std::memory_order_relaxed);
-    }
+    static std::atomic<std::uint64_t> lowest = 0;  // where the last map begins
+    std::uint64_t top = lowest.load(std::memory_order_relaxed);
+    std::uint64_t address = 0;
+    do {
+      address = below(top, bytes, head);
+      if (address == 0) {  // from the beginning again
+        address = below(top_of_area(), bytes, head);
+      }
+      if (address == 0) {
+        return nullptr;
+      }
+    } while (!lowest.compare_exchange_weak(top, address, std::memory_order_relaxed));
+    return pointer_to(static_cast<std::intptr_t>(address));
   }
 
  private:
   static constexpr std::uint64_t directory_bytes = std::uint64_t{1} << 30U;
-  static constexpr std::uint64_t least_address = std::uint64_t{1} << 44U;  // then from the top again
-  static std::atomic<std::uint64_t>& lowest() noexcept {
-    static std::atomic<std::uint64_t> address = 0;
-    return address;
+  static constexpr std::uint64_t area_bytes = std::uint64_t{1} << 45U;  // of 2^47 bytes that a process has
+
+  // 0 if the address space is too small for an area.
+  static std::uint64_t top_of_area() noexcept {
+    const char on_stack = 0;
+    const auto stack = reinterpret_cast<std::uint64_t>(&on_stack);
+    static const std::uint64_t top = stack < 3 * area_bytes ? 0 : stack - area_bytes;
+    return top;
+  }
+  static std::uint64_t below(std::uint64_t top, std::uint64_t bytes, std::uint64_t head) noexcept {
+    const std::uint64_t bottom = top_of_area() - std::min(top_of_area(), area_bytes);
+    if (top < bottom + bytes + 2 * directory_bytes) {
+      return 0;
+    }
+    const std::uint64_t free_directory = top / directory_bytes * directory_bytes;
+    return (free_directory - bytes) / directory_bytes * directory_bytes - head;
   }
 };
 
@@ -166,9 +186,6 @@ class Mapper {
     const std::intptr_t address = sys::mmap(where, bytes, protection_of(map_.mode), flags, map_.file.get(), 0);
     if (address < 0 && (flags & MAP_FIXED) != 0) {
       static_cast<void>(sys::munmap(where, bytes));
-    }
-    if (address >= 0) {
-      Placement::placed(static_cast<std::uint64_t>(address), bytes);
     }
     return address;
   }

@@ -109,6 +109,9 @@ TEST_F(BenchCommandTest, wrong_arguments_are_refused_with_status_2) {
                                                        {"file", "--grep", "("},
                                                        {"tree", "--copies", "0"},
                                                        {"copy-range", "--iterations", "1001"},
+                                                       {"mmap", "--min-time", "0"},
+                                                       {"mmap", "--to", "/nowhere"},
+                                                       {"mmap", "--filter", "("},
                                                        {"tree", "--peers", "xcp"}};
   for (const auto& words : wrong) {
     const auto output = bench(words);
@@ -231,6 +234,49 @@ TEST_F(BenchCommandTest, ranges_are_copied_by_the_kernel_and_in_chunks_of_every_
   }
   const auto chosen = bench_json({"copy-range", "--size=300kB", "--iterations=1", "--grep", "chunk", "--json"});
   EXPECT_EQ(chosen.at("groups").size(), 1U);
+}
+
+// A row of each kind, on tmpfs.
+TEST_F(BenchCommandTest, operations_on_maps_are_measured_beside_their_floors) {
+  std::filesystem::create_directories(path("to"));
+  const std::vector<std::string> words = {
+      "mmap",
+      "--to",
+      path("to"),
+      "--min-time",
+      "1",
+      "--rounds",
+      "2",
+      "--warm-up",
+      "0",
+      "--filter",
+      " (view of 64 B|pages|update of 4.0 KiB|flush_range of 64 B|atomic.* 2 threads, one|create of 4.0 KiB|resize)",
+      "--json"};
+  const auto output = bench(words);
+  if (!output && output.error().find("built without Google Benchmark") != std::string::npos) {
+    GTEST_SKIP() << "this ferry was built without Google Benchmark";
+  }
+  ASSERT_TRUE(output) << output.error();
+  const auto report = nlohmann::json::parse(*output, nullptr, false);
+  ASSERT_FALSE(report.is_discarded()) << *output;
+  ASSERT_EQ(report.at("groups").size(), 10U) << *output;
+  for (const auto& group : report.at("groups")) {
+    EXPECT_EQ(group.at("units_per_run"), 1000);
+    for (const auto& each : group.at("contenders")) {
+      EXPECT_EQ(each.at("status"), "ok") << each.dump();
+      EXPECT_EQ(each.at("runs").size(), 2U);
+    }
+  }
+  const auto view = report.at("groups").at(0);
+  EXPECT_EQ(view.at("name"), "mmap: view of 64 B");
+  EXPECT_EQ(view.at("published").at(0).at("name"), "mmap-io 0.9.11");
+  EXPECT_EQ(view.at("published").at(0).at("least_seconds"), 23e-9);
+  EXPECT_TRUE(std::filesystem::is_empty(path("to")));
+
+  const auto unknown = bench({"mmap", "--filter", "teleport"});
+  ASSERT_FALSE(unknown);
+  EXPECT_THAT(unknown.error(), AllOf(HasSubstr("exit status 2"), HasSubstr("nothing to measure matches 'teleport'"),
+                                     HasSubstr("mmap: resize, 1 to 8 MiB and back")));
 }
 
 class CountingTest : public BenchCommandTest {

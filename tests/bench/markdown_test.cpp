@@ -34,6 +34,19 @@ TEST(Markdown, counts_are_a_table_of_their_own) {
                                                            "| openat | 4 |\n| read | 1 |\n"));
 }
 
+TEST(Markdown, jobs_with_published_figures_are_lines_of_one_table) {
+  Report report = sample_report();
+  report.groups[0].published = {{.name = "somebody", .least_seconds = 0.022, .most_seconds = 0.022}};
+  report.groups.push_back({.name = "alone"});
+  report.groups[1].result.contenders = {timed("ferry flush", {5})};
+  const std::string text = to_markdown(report, "");
+  EXPECT_THAT(text, HasSubstr("|  | ferry | floor | ferry / floor | 95% interval | somebody | / ferry |\n"));
+  EXPECT_THAT(text, HasSubstr("| job | 11.0 ms | 22.0 ms | 0.50x |  | 22.0 ms | 2.0x |\n"
+                              "| alone | 5.00 ms |  |  |  |  |  |\n"));
+  EXPECT_THAT(text, HasSubstr("- job: wrong failed: wrong copy: 'x' differs\n"));
+  EXPECT_THAT(text, Not(HasSubstr("###")));
+}
+
 TEST(Markdown, the_summary_has_a_line_for_each_timed_group) {
   Report titled = sample_report();
   titled.title = "small | tree";

@@ -57,6 +57,7 @@ Report full_report() {
   run.voluntary_switches = 13;
   run.involuntary_switches = 14;
   run.cache = {.loads = 15, .stores = 16, .misses = 17};
+  group.published = {{.name = "somebody", .least_seconds = 1e-9, .most_seconds = 2.5e-9}};
   Group counts = sample_counts(4).groups[0];
   report.groups.push_back(counts);
   return report;

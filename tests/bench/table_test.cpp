@@ -100,6 +100,21 @@ TEST(Table, interrupted_measurements_are_marked) {
   EXPECT_THAT(to_table(report), HasSubstr("INTERRUPTED"));
 }
 
+TEST(Table, jobs_with_published_figures_end_in_an_overview_of_ferry_its_floor_and_them) {
+  Report report = sample_report();
+  Group& group = report.groups[0];
+  group.result.contenders = {timed("view", {11, 11, 11, 11, 11}), timed("pointer", {10, 10, 10, 10, 10})};
+  group.units_per_run = 1'000'000;
+  group.time_per_unit = true;
+  group.published = {{.name = "somebody 1.0", .least_seconds = 22e-9, .most_seconds = 44e-9}};
+  const std::string table = to_table(report);
+  EXPECT_THAT(table, HasSubstr("somebody 1.0  22.0 ns - 44.0 ns, published\n"));
+  EXPECT_THAT(table,
+              HasSubstr("overview    ferry    floor  ferry/floor  95% interval       somebody 1.0       /ferry\n"
+                        "job       11.0 ns  10.0 ns        1.10x   1.10 - 1.10  22.0 ns - 44.0 ns  2.0x - 4.0x\n"));
+  EXPECT_THAT(to_table(sample_report()), Not(HasSubstr("overview")));
+}
+
 TEST(Table, counts_are_listed_without_times) {
   const std::string table = to_table(sample_counts(4));
   EXPECT_THAT(table, HasSubstr("system calls per file\nferry cp               openat 4.000, read 1.000\n"));

@@ -32,6 +32,7 @@ expect 'file' ferry cp -a f
 expect '--json' ferry probe --j
 expect 'file' ferry bench f
 expect 'tree trees' ferry bench tr
+expect '--min-time' ferry bench mmap --m
 expect '--preset' ferry bench trees --pre
 expect 'small-files' ferry bench trees --preset sm
 expect '--iterations' ferry bench copy-range --it

@@ -40,7 +40,7 @@ std::uint64_t sum_of_content(std::uint64_t size, std::uint64_t step) noexcept {
 }
 
 Outcome<std::shared_ptr<MappedTwice>> MappedTwice::make(const std::filesystem::path& file, std::uint64_t size,
-                                                        MapMode mode, const FlushPolicy& policy, bool filled) {
+                                                        MapMode mode, bool filled) {
   const UniqueFd made(::open(file.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
   if (!made) {
     return failed("cannot create " + ferry::quoted(file.native()), errno);
@@ -51,26 +51,57 @@ Outcome<std::shared_ptr<MappedTwice>> MappedTwice::make(const std::filesystem::p
   if (auto written = filled ? write_content(made.get(), size) : Outcome<void>{}; !written) {
     return std::unexpected(written.error());
   }
-  auto map = MappedFile::open(file, {.mode = mode, .flush = policy});
-  if (!map) {
-    return std::unexpected(map.error().to_string());
-  }
-  const std::shared_ptr<MappedTwice> both(new MappedTwice(file, std::move(*map), size));
-  const int protection = mode == MapMode::read_only ? PROT_READ : PROT_READ | PROT_WRITE;
-  void* const memory = ::mmap(nullptr, size, protection, MAP_SHARED | MAP_POPULATE, made.get(), 0);
-  if (memory == MAP_FAILED) {  // NOLINT(performance-no-int-to-ptr): the macro's own cast
-    return failed("mmap", errno);
-  }
-  both->raw_ = static_cast<std::byte*>(memory);
-  if (const auto touched = both->ferry_.touch_pages(); !touched) {
-    return std::unexpected(touched.error().to_string());
+  std::shared_ptr<MappedTwice> both(new MappedTwice(file, size, mode));
+  for (const std::string& wrong : {both->map_by_ferry({}), both->map_by_mmap()}) {
+    if (!wrong.empty()) {
+      return std::unexpected(wrong);
+    }
   }
   return both;
 }
 
-MappedTwice::~MappedTwice() {
+MappedTwice::~MappedTwice() { unmap_raw(); }
+
+std::string MappedTwice::map_by_ferry_only(const FlushPolicy& policy) {
+  unmap_raw();
+  return ferry_ && ferry_->flush_policy() == policy ? "" : map_by_ferry(policy);
+}
+
+std::string MappedTwice::map_by_mmap_only() {
+  ferry_.reset();
+  return raw_ != nullptr ? "" : map_by_mmap();
+}
+
+std::string MappedTwice::map_by_ferry(const FlushPolicy& policy) {
+  ferry_.reset();
+  auto map = MappedFile::open(path_, {.mode = mode_, .flush = policy});
+  if (!map) {
+    return map.error().to_string();
+  }
+  ferry_.emplace(std::move(*map));
+  const auto touched = ferry_->touch_pages();
+  return touched ? "" : touched.error().to_string();
+}
+
+std::string MappedTwice::map_by_mmap() {
+  const bool writes = mode_ != MapMode::read_only;
+  const UniqueFd file(::open(path_.c_str(), (writes ? O_RDWR : O_RDONLY) | O_CLOEXEC));
+  if (!file) {
+    return "open: " + std::generic_category().message(errno);
+  }
+  const int protection = writes ? PROT_READ | PROT_WRITE : PROT_READ;
+  void* const memory = ::mmap(nullptr, size_, protection, MAP_SHARED | MAP_POPULATE, file.get(), 0);
+  if (memory == MAP_FAILED) {  // NOLINT(performance-no-int-to-ptr): the macro's own cast
+    return "mmap: " + std::generic_category().message(errno);
+  }
+  raw_ = static_cast<std::byte*>(memory);
+  return {};
+}
+
+void MappedTwice::unmap_raw() noexcept {
   if (raw_ != nullptr) {
     ::munmap(raw_, size_);
+    raw_ = nullptr;
   }
 }
 
@@ -86,6 +117,13 @@ void MappedTwice::keep_failure(std::string text) {
   if (failure_.empty()) {
     failure_ = std::move(text);
   }
+}
+
+std::string MappedTwice::clear(std::uint64_t length) const {
+  const UniqueFd file(::open(path_.c_str(), O_WRONLY | O_CLOEXEC));
+  const std::vector<std::byte> zeros(length);
+  const bool cleared = file && ::pwrite(file.get(), zeros.data(), length, 0) == static_cast<ssize_t>(length);
+  return cleared ? "" : "cannot clear the file";
 }
 
 std::string MappedTwice::verdict(std::uint64_t found, std::uint64_t expected) const {

@@ -13,27 +13,27 @@
 namespace ferry::bench {
 namespace {
 
-// Contenders repeat their work as often as it takes them to be timed well; costs are those of the first one's
-// repetitions.
+// Contenders repeat their work as often as it takes them to be timed well; costs are given for as many as this, so that
+// runs can be compared.
+constexpr std::uint64_t repetitions_told = 1000;
+
 Outcome<Job> job_of(const std::string& name, const std::vector<MmapWay>& ways, std::chrono::milliseconds at_least,
                     const std::filesystem::path& directory, const SuiteOptions& options, const Session& session) {
   Job job{.name = name,
           .contenders = {},
           .target_directory = directory,
           .warm_ups = options.warm_ups,
-          .rounds = options.rounds};
+          .rounds = options.rounds,
+          .repetitions = repetitions_told};
   for (const MmapWay& way : ways) {
     session.tell(fmt::format("{}: how often: {}", name, way.name));
     const auto repetitions = repetitions_for(way.loop, at_least);
     if (!repetitions) {
       return std::unexpected(fmt::format("{}: {}: {}", name, way.name, repetitions.error()));
     }
-    if (job.contenders.empty()) {
-      job.repetitions = *repetitions;
-    }
-    const auto run = [loop = way.loop, own = *repetitions](const Turn& turn) -> Outcome<Cost> {
-      auto cost = time_loop(loop, own);
-      return cost ? cost->repeated(static_cast<double>(turn.repetitions) / static_cast<double>(own)) : cost;
+    const auto run = [loop = way.loop, taken = *repetitions](const Turn& turn) -> Outcome<Cost> {
+      auto cost = time_loop(loop, taken);
+      return cost ? cost->repeated(static_cast<double>(turn.repetitions) / static_cast<double>(taken)) : cost;
     };
     job.contenders.push_back({.name = way.name,
                               .version = way.own ? ferry_version() : "",
@@ -61,7 +61,7 @@ Outcome<Group> measure(const MmapRow& row, const MmapSuite& suite, const SuiteOp
   }
   return Group{.name = row.name,
                .result = run_job(*job, session.tell, session.interrupted),
-               .units_per_run = static_cast<double>(job->repetitions),
+               .units_per_run = static_cast<double>(repetitions_told),
                .unit = "repetitions",
                .time_per_unit = true,
                .published = row.published};

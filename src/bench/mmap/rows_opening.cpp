@@ -4,7 +4,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <cerrno>
 #include <system_error>
 #include <vector>
@@ -50,33 +49,23 @@ std::string create_by_calls(const fs::path& file, std::uint64_t size) {
   return failure;
 }
 
-// How many files in the directory have the size.
-std::uint64_t files_of_size(const fs::path& directory, std::uint64_t size) {
-  return static_cast<std::uint64_t>(
-      std::ranges::count_if(fs::directory_iterator(directory),
-                            [size](const fs::directory_entry& entry) { return entry.file_size() == size; }));
-}
-
-// Fresh names in a directory that is emptied afterwards: making and removing names is not timed.
-TimedLoop creating(const fs::path& directory, std::uint64_t size, const Create& create) {
+// The name is removed each time, which is not timed: thousands of names would measure ext4's search for free inodes.
+TimedLoop creating(const fs::path& file, std::uint64_t size, const Create& create) {
   return {.body = [=](benchmark::State& state) {
-    fs::create_directory(directory);
-    std::vector<fs::path> names;
-    for (benchmark::IterationCount i = 0; i < state.max_iterations; ++i) {
-      names.push_back(directory / std::to_string(i));
-    }
     std::string failure;
-    auto name = names.begin();
     for ([[maybe_unused]] auto each : state) {
-      if (std::string wrong = create(*name); !wrong.empty()) {
+      std::string wrong = create(file);
+      state.PauseTiming();
+      struct stat status = {};
+      if (wrong.empty() && (::stat(file.c_str(), &status) != 0 || status.st_size != static_cast<off_t>(size))) {
+        wrong = "the file is missing, or has the wrong size";
+      }
+      if (!wrong.empty()) {
         failure = std::move(wrong);
       }
-      ++name;
+      ::unlink(file.c_str());
+      state.ResumeTiming();
     }
-    if (failure.empty() && files_of_size(directory, size) != names.size()) {
-      failure = "files are missing, or have the wrong size";
-    }
-    fs::remove_all(directory);
     if (!failure.empty()) {
       state.SkipWithError(failure.c_str());
     }
@@ -92,11 +81,11 @@ MmapRow create_row(std::uint64_t size, double published) {
                 {.name = "create, and close",
                  .call = fmt::format("MappedFile::create(name, {})", size),
                  .own = true,
-                 .loop = creating(directory / "names", size,
+                 .loop = creating(directory / "new", size,
                                   [size](const fs::path& file) { return create_by_ferry(file, size); })},
                 {.name = "open, ftruncate, mmap, munmap, close",
                  .call = "open(name, O_CREAT | O_EXCL), ftruncate, mmap, munmap, close",
-                 .loop = creating(directory / "names", size,
+                 .loop = creating(directory / "new", size,
                                   [size](const fs::path& file) { return create_by_calls(file, size); })}};
           }};
 }

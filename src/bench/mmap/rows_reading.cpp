@@ -22,7 +22,7 @@ MmapRow reading_row(std::string name, std::uint64_t file_bytes, std::vector<Publ
           .file_bytes = file_bytes,
           .published = std::move(published),
           .prepare = [=](const fs::path& directory) -> Ways {
-            const auto file = MappedTwice::make(directory / "file", file_bytes, MapMode::read_only, {}, filled);
+            const auto file = MappedTwice::make(directory / "file", file_bytes, MapMode::read_only, filled);
             return file ? Ways(ways(*file)) : std::unexpected(file.error());
           }};
 }

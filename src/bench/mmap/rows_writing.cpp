@@ -28,27 +28,41 @@ using Bytes = std::shared_ptr<const std::vector<std::byte>>;
 Bytes bytes_to_write(std::uint64_t length) { return std::make_shared<const std::vector<std::byte>>(length, written); }
 
 MmapRow writing_row(std::string name, std::uint64_t file_bytes, std::vector<Published> published,
-                    std::function<Ways(const Both& file)> ways, const FlushPolicy& policy = {}) {
+                    std::function<Ways(const Both& file)> ways) {
   return {.name = "mmap: " + std::move(name),
           .file_bytes = file_bytes,
           .published = std::move(published),
           .prepare = [=](const fs::path& directory) -> Outcome<Ways> {
-            const auto file = MappedTwice::make(directory / "file", file_bytes, MapMode::read_write, policy);
+            const auto file = MappedTwice::make(directory / "file", file_bytes, MapMode::read_write);
             return file ? Outcome<Ways>(ways(*file)) : std::unexpected(file.error());
           }};
 }
 
 // A loop whose steps return how many of their calls worked, of `calls`, and after which the file's first `length` bytes
 // must be `written`: they are others before.
-template <typename Step>
-TimedLoop writes(const Both& file, std::uint64_t length, std::uint64_t calls, Step step) {
+template <typename Step, typename Map>
+TimedLoop writes(const Both& file, std::uint64_t length, std::uint64_t calls, Step step, Map map) {
   return loop_of(
       std::move(step),
       [=](std::uint64_t repetitions, std::uint64_t sum) {
         const std::string wrong = file->verdict(sum, repetitions * calls);
         return wrong.empty() ? file->verdict_on_file(length, written) : wrong;
       },
-      [=] { std::memset(file->raw(), 0, length); });
+      [=] {
+        std::string wrong = file->clear(length);
+        return wrong.empty() ? map() : wrong;
+      });
+}
+// Through ferry's map, the only one of the file.
+template <typename Step>
+TimedLoop ferry_writes(const Both& file, std::uint64_t length, std::uint64_t calls, Step step,
+                       const FlushPolicy& policy = {}) {
+  return writes(file, length, calls, std::move(step), [=] { return file->map_by_ferry_only(policy); });
+}
+// Through mmap's.
+template <typename Step>
+TimedLoop raw_writes(const Both& file, std::uint64_t length, std::uint64_t calls, Step step) {
+  return writes(file, length, calls, std::move(step), [=] { return file->map_by_mmap_only(); });
 }
 
 // ---------------------------------------------------------------------------------------------- updates and flushes
@@ -56,17 +70,17 @@ TimedLoop writes(const Both& file, std::uint64_t length, std::uint64_t calls, St
 MmapRow update_row(std::uint64_t length, double published) {
   return writing_row("update of " + format_size(length), mebibyte, mmap_io(published), [=](const Both& file) {
     const Bytes bytes = bytes_to_write(length);
-    return Ways{
-        {.name = "update",
-         .call = fmt::format("map.update(0, {} bytes)", length),
-         .own = true,
-         .loop = writes(file, length, 1, [=](std::uint64_t) { return file->worked(file->ferry().update(0, *bytes)); })},
-        {.name = "memcpy",
-         .call = fmt::format("memcpy(pointer, bytes, {})", length),
-         .loop = writes(file, length, 1, [=, raw = file->raw()](std::uint64_t) -> std::uint64_t {
-           std::memcpy(raw, bytes->data(), bytes->size());
-           return 1;
-         })}};
+    return Ways{{.name = "update",
+                 .call = fmt::format("map.update(0, {} bytes)", length),
+                 .own = true,
+                 .loop = ferry_writes(file, length, 1,
+                                      [=](std::uint64_t) { return file->worked(file->ferry().update(0, *bytes)); })},
+                {.name = "memcpy",
+                 .call = fmt::format("memcpy(pointer, bytes, {})", length),
+                 .loop = raw_writes(file, length, 1, [=](std::uint64_t) -> std::uint64_t {
+                   std::memcpy(file->raw(), bytes->data(), bytes->size());
+                   return 1;
+                 })}};
   });
 }
 
@@ -75,21 +89,22 @@ MmapRow visible_flush_row(std::uint64_t length) {
       fmt::format("update and flush_range of {}, visible", format_size(length)), mebibyte, mmap_io(66e-9, 235e-9),
       [=](const Both& file) {
         const Bytes bytes = bytes_to_write(length);
-        return Ways{{.name = "update, flush_range(visible)",
-                     .call = fmt::format("map.update(0, {} bytes); map.flush_range(0, {}, Durability::visible)", length,
-                                         length),
-                     .own = true,
-                     .loop = writes(file, length, 2,
-                                    [=](std::uint64_t) {
-                                      return file->worked(file->ferry().update(0, *bytes)) +
-                                             file->worked(file->ferry().flush_range(0, length, Durability::visible));
-                                    })},
-                    {.name = "memcpy: no call is needed",
-                     .call = fmt::format("memcpy(pointer, bytes, {})", length),
-                     .loop = writes(file, length, 1, [=, raw = file->raw()](std::uint64_t) -> std::uint64_t {
-                       std::memcpy(raw, bytes->data(), bytes->size());
-                       return 1;
-                     })}};
+        return Ways{
+            {.name = "update, flush_range(visible)",
+             .call =
+                 fmt::format("map.update(0, {} bytes); map.flush_range(0, {}, Durability::visible)", length, length),
+             .own = true,
+             .loop = ferry_writes(file, length, 2,
+                                  [=](std::uint64_t) {
+                                    return file->worked(file->ferry().update(0, *bytes)) +
+                                           file->worked(file->ferry().flush_range(0, length, Durability::visible));
+                                  })},
+            {.name = "memcpy: no call is needed",
+             .call = fmt::format("memcpy(pointer, bytes, {})", length),
+             .loop = raw_writes(file, length, 1, [=](std::uint64_t) -> std::uint64_t {
+               std::memcpy(file->raw(), bytes->data(), bytes->size());
+               return 1;
+             })}};
       });
 }
 
@@ -100,16 +115,16 @@ MmapRow data_flush_row(std::uint64_t length) {
         return Ways{{.name = "update, flush_range(data)",
                      .call = fmt::format("map.update(0, {} bytes); map.flush_range(0, {})", length, length),
                      .own = true,
-                     .loop = writes(file, length, 2,
-                                    [=](std::uint64_t) {
-                                      return file->worked(file->ferry().update(0, *bytes)) +
-                                             file->worked(file->ferry().flush_range(0, length));
-                                    })},
+                     .loop = ferry_writes(file, length, 2,
+                                          [=](std::uint64_t) {
+                                            return file->worked(file->ferry().update(0, *bytes)) +
+                                                   file->worked(file->ferry().flush_range(0, length));
+                                          })},
                     {.name = "memcpy, msync",
                      .call = fmt::format("memcpy(pointer, bytes, {}); msync(pointer, {}, MS_SYNC)", length, length),
-                     .loop = writes(file, length, 1, [=, raw = file->raw()](std::uint64_t) {
-                       std::memcpy(raw, bytes->data(), bytes->size());
-                       return file->worked("msync", ::msync(raw, bytes->size(), MS_SYNC));
+                     .loop = raw_writes(file, length, 1, [=](std::uint64_t) {
+                       std::memcpy(file->raw(), bytes->data(), bytes->size());
+                       return file->worked("msync", ::msync(file->raw(), bytes->size(), MS_SYNC));
                      })}};
       });
 }
@@ -118,8 +133,9 @@ MmapRow data_flush_row(std::uint64_t length) {
 MmapRow clean_flush_row(std::uint64_t length) {
   return writing_row(fmt::format("flush_range of {}, clean", format_size(length)), mebibyte, {}, [=](const Both& file) {
     const auto one_dirty_page = [file] {
-      file->worked(file->ferry().flush());
-      file->worked(file->ferry().update(100 * page_bytes, std::array{written}));
+      const bool done = file->worked(file->ferry().flush()) == 1 &&
+                        file->worked(file->ferry().update(100 * page_bytes, std::array{written})) == 1;
+      return done ? std::string() : file->verdict(0, 1);
     };
     return Ways{{.name = "flush_range(data) of clean pages",
                  .call = fmt::format("map.flush_range(0, {})", length),
@@ -140,18 +156,21 @@ constexpr std::uint64_t whole_bytes = 4 * mebibyte;
 constexpr std::uint64_t step_count = whole_bytes / step_bytes;
 constexpr std::chrono::milliseconds interval{10};
 
-MmapWay updates(const Both& file, std::string name, std::string policy) {
+MmapWay updates(const Both& file, std::string name, const FlushPolicy& policy, std::string policy_call) {
   const Bytes bytes = bytes_to_write(step_bytes);
   return {.name = std::move(name),
-          .call = "64 times map.update(), FlushPolicy::" + std::move(policy),
+          .call = "64 times map.update(), FlushPolicy::" + std::move(policy_call),
           .own = true,
-          .loop = writes(file, whole_bytes, step_count, [=](std::uint64_t) {
-            std::uint64_t good = 0;
-            for (std::uint64_t offset = 0; offset < whole_bytes; offset += step_bytes) {
-              good += file->worked(file->ferry().update(offset, *bytes));
-            }
-            return good;
-          })};
+          .loop = ferry_writes(
+              file, whole_bytes, step_count,
+              [=](std::uint64_t) {
+                std::uint64_t good = 0;
+                for (std::uint64_t offset = 0; offset < whole_bytes; offset += step_bytes) {
+                  good += file->worked(file->ferry().update(offset, *bytes));
+                }
+                return good;
+              },
+              policy)};
 }
 
 // As updates(), by memcpy and, every `sync_bytes`, msync of these; never for 0.
@@ -160,13 +179,13 @@ MmapWay bare_updates(const Both& file, std::uint64_t sync_bytes) {
   return {
       .name = sync_bytes == 0 ? "memcpy" : "memcpy, msync",
       .call = sync_bytes == 0 ? "64 times memcpy" : fmt::format("64 times memcpy, msync every {} bytes", sync_bytes),
-      .loop = writes(file, whole_bytes, step_count, [=, raw = file->raw()](std::uint64_t) {
+      .loop = raw_writes(file, whole_bytes, step_count, [=](std::uint64_t) {
         std::uint64_t good = 0;
         for (std::uint64_t offset = 0; offset < whole_bytes; offset += step_bytes) {
-          std::memcpy(raw + offset, bytes->data(), bytes->size());
+          std::memcpy(file->raw() + offset, bytes->data(), bytes->size());
           const std::uint64_t done = offset + step_bytes;
           const bool sync = sync_bytes != 0 && done % sync_bytes == 0;
-          good += sync ? file->worked("msync", ::msync(raw + done - sync_bytes, sync_bytes, MS_SYNC)) : 1;
+          good += sync ? file->worked("msync", ::msync(file->raw() + done - sync_bytes, sync_bytes, MS_SYNC)) : 1;
         }
         return good;
       })};
@@ -207,6 +226,10 @@ MmapWay bare_updates_and_background_sync(const Both& file) {
   way.name = "memcpy, a thread that calls msync every 10 ms";
   way.call = way.name;
   way.loop.body = [file, writing = way.loop.body](benchmark::State& state) {
+    if (const std::string wrong = file->map_by_mmap_only(); !wrong.empty()) {
+      state.SkipWithError(wrong.c_str());
+      return;
+    }
     const BackgroundSync sync(file);
     writing(state);
   };
@@ -215,28 +238,17 @@ MmapWay bare_updates_and_background_sync(const Both& file) {
 
 MmapRow policy_row(const std::string& name, const FlushPolicy& policy, const std::string& call,
                    std::vector<Published> published, std::uint64_t sync_bytes) {
-  return writing_row(
-      "4 MiB in updates of 64 KiB, " + name, whole_bytes, std::move(published),
-      [=](const Both& file) { return Ways{updates(file, name, call), bare_updates(file, sync_bytes)}; }, policy);
+  return writing_row("4 MiB in updates of 64 KiB, " + name, whole_bytes, std::move(published), [=](const Both& file) {
+    return Ways{updates(file, name, policy, call), bare_updates(file, sync_bytes)};
+  });
 }
 
-// Each way has a file of its own: the policy's write-back is not to meet the others' pages.
 MmapRow background_row() {
-  return {.name = "mmap: 4 MiB in updates of 64 KiB, every 10 ms, data",
-          .file_bytes = 3 * whole_bytes,
-          .prepare = [](const fs::path& directory) -> Outcome<Ways> {
-            const auto mode = MapMode::read_write;
-            const auto every = MappedTwice::make(directory / "every", whole_bytes, mode, FlushPolicy::every(interval));
-            const auto bare = MappedTwice::make(directory / "bare", whole_bytes, mode);
-            const auto manual = MappedTwice::make(directory / "manual", whole_bytes, mode);
-            for (const auto* const each : {&every, &bare, &manual}) {
-              if (!*each) {
-                return std::unexpected(each->error());
-              }
-            }
-            return Ways{updates(*every, "every 10 ms, data", "every(10ms)"), bare_updates_and_background_sync(*bare),
-                        updates(*manual, "manual", "manual()"), bare_updates(*manual, 0)};
-          }};
+  return writing_row("4 MiB in updates of 64 KiB, every 10 ms, data", whole_bytes, {}, [](const Both& file) {
+    return Ways{updates(file, "every 10 ms, data", FlushPolicy::every(interval), "every(10ms)"),
+                bare_updates_and_background_sync(file), updates(file, "manual", FlushPolicy::manual(), "manual()"),
+                bare_updates(file, 0)};
+  });
 }
 
 // ---------------------------------------------------------------------------------------------- atomics
