@@ -143,14 +143,18 @@ class MapGuardProcess : public ::testing::Test {
   MapGuardProcess() { GTEST_FLAG_SET(death_test_style, "threadsafe"); }
 };
 
-struct CutMap {
-  Scratch scratch;
-  MappedFile map = must(MappedFile::create(scratch.path("file"), 8 * page, read_write));
-  CutMap() {
-    if (::truncate(scratch.path("file").c_str(), 0) != 0) {
-      std::abort();
-    }
+// A map whose file has no name any more: these children leave without removing anything.
+MappedFile map_without_a_name() {
+  const Scratch scratch;
+  auto map = must(MappedFile::create(scratch.path("file"), 8 * page, read_write));
+  if (::truncate(scratch.path("file").c_str(), 0) != 0) {
+    std::abort();
   }
+  return map;
+}
+
+struct CutMap {
+  MappedFile map = map_without_a_name();
   void touch_unguarded() const { static_cast<void>(*static_cast<const volatile std::byte*>(map.data().data())); }
   [[nodiscard]] bool guarded_fails() const { return errno_of(map.touch_pages()) == ENXIO; }
 };

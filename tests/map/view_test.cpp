@@ -136,29 +136,28 @@ TEST_F(MapViews, more_threads_than_counters_pin_all_the_same) {
   must(map.resize(page));
 }
 
-// All of it runs in a process of its own: whether there is a membarrier is asked once.
-TEST_F(MapViews, without_membarrier_pins_and_marks_work_by_locked_instructions) {
+bool pins_and_marks_work_without_membarrier() {
+  const Scratch scratch;
+  FaultPlan plan;
+  plan.fail(Call::membarrier, ENOSYS);
+  auto map = must(MappedFile::create(scratch.path("file"), 4 * page, read_write));
+  bool good = true;
+  {
+    const auto view = must(map.view(0, 10));
+    good = good && errno_of(map.resize(page)) == EBUSY;
+  }
+  must(map.update(0, bytes_of("hello")));
+  good = good && map.pending_bytes() == page;
+  must(map.flush());
+  good = good && map.pending_bytes() == 0 && plan.count(Call::msync) == 1;
+  good = good && map.resize(page) && map.size() == page;
+  return good && plan.count(Call::membarrier) == 1 && plan.injected() == 1;
+}
+
+// In a process of its own: whether there is a membarrier is asked once. No fixture, whose files the child would leave.
+TEST(MapViewsProcess, without_membarrier_pins_and_marks_work_by_locked_instructions) {
   GTEST_FLAG_SET(death_test_style, "threadsafe");
-  EXPECT_EXIT(
-      {
-        const Scratch inner;
-        FaultPlan plan;
-        plan.fail(Call::membarrier, ENOSYS);
-        auto map = must(MappedFile::create(inner.path("file"), 4 * page, read_write));
-        bool good = true;
-        {
-          const auto view = must(map.view(0, 10));
-          good = good && errno_of(map.resize(page)) == EBUSY;
-        }
-        must(map.update(0, bytes_of("hello")));
-        good = good && map.pending_bytes() == page;
-        must(map.flush());
-        good = good && map.pending_bytes() == 0 && plan.count(Call::msync) == 1;
-        good = good && map.resize(page) && map.size() == page;
-        good = good && plan.count(Call::membarrier) == 1 && plan.injected() == 1;
-        ::_exit(good ? 0 : 1);
-      },
-      ::testing::ExitedWithCode(0), "");
+  EXPECT_EXIT(::_exit(pins_and_marks_work_without_membarrier() ? 0 : 1), ::testing::ExitedWithCode(0), "");
 }
 
 TEST_F(MapViews, reading_allocates_nothing_and_makes_no_system_call) {
