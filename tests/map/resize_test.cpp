@@ -125,8 +125,11 @@ TEST_F(MapResize, waiting_refuses_new_views_beyond_the_new_size_and_is_not_held_
 
 TEST_F(MapResize, waiting_ends_with_its_timeout_and_nothing_changed) {
   const auto view = must(map.view(0, 10));
-  EXPECT_EQ(errno_of(map.resize(page, {.live_views = LiveViews::wait_for, .timeout = 20ms})), ETIMEDOUT);
-  EXPECT_EQ(map.size(), 2 * page);
+  for (int i = 0; i < 3; ++i) {  // an attempt leaves the view in the other of the two epochs of pins
+    EXPECT_EQ(errno_of(map.resize(page, {.live_views = LiveViews::wait_for, .timeout = 20ms})), ETIMEDOUT);
+    EXPECT_EQ(map.size(), 2 * page);
+    EXPECT_EQ(errno_of(map.resize(page)), EBUSY);
+  }
   EXPECT_TRUE(map.view(page, page));
 }
 
@@ -276,9 +279,13 @@ TEST_F(MapResize, views_of_bytes_that_stay_are_never_refused_by_a_resize_that_is
       ++looked;
     }
   });
-  for (int i = 0; i < 500 || looked < 500; ++i) {
-    EXPECT_EQ(errno_of(map.resize(page)), EBUSY);
+  // Many: the pin is only overlooked if the reader takes and gives back one of its own within a few nanoseconds.
+  int refused = 0;
+  int tried = 0;
+  for (; tried < 20000 || looked < 500; ++tried) {
+    refused += errno_of(map.resize(page)) == EBUSY ? 1 : 0;
   }
+  EXPECT_EQ(refused, tried);
   done = true;
   reader.join();
 }
