@@ -480,6 +480,7 @@ class AtomicView {
   void store(T value, std::memory_order order = std::memory_order_seq_cst) const noexcept {
     (**this).store(value, order);
   }
+  // NOLINTBEGIN(modernize-use-nodiscard): the value before is often not needed
   T fetch_add(T value, std::memory_order order = std::memory_order_seq_cst) const noexcept {
     return (**this).fetch_add(value, order);
   }
@@ -489,6 +490,7 @@ class AtomicView {
   T exchange(T value, std::memory_order order = std::memory_order_seq_cst) const noexcept {
     return (**this).exchange(value, order);
   }
+  // NOLINTEND(modernize-use-nodiscard)
   bool compare_exchange_strong(T& expected, T desired,
                                std::memory_order order = std::memory_order_seq_cst) const noexcept {
     return (**this).compare_exchange_strong(expected, desired, order);

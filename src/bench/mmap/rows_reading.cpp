@@ -17,7 +17,7 @@ using Ways = Outcome<std::vector<MmapWay>>;
 
 // A row over one file that is only read.
 MmapRow reading_row(std::string name, std::uint64_t file_bytes, std::vector<Published> published,
-                    std::function<std::vector<MmapWay>(const Both& file)> ways, bool filled = true) {
+                    const std::function<std::vector<MmapWay>(const Both& file)>& ways, bool filled = true) {
   return {.name = "mmap: " + std::move(name),
           .file_bytes = file_bytes,
           .published = std::move(published),
@@ -135,9 +135,9 @@ MmapWay pointer_walk(const Both& file, std::uint64_t step) {
 }
 
 template <typename Take>
-MmapWay chunk_walk(const Both& file, std::uint64_t step, std::string call, Take take) {
+MmapWay chunk_walk(const Both& file, std::uint64_t step, const std::string& call, Take take) {
   return {.name = "chunks, one byte read of each",
-          .call = std::move(call),
+          .call = call,
           .own = true,
           .loop = finds(file, sum_of_content(file->size(), step), [file, take](std::uint64_t) -> std::uint64_t {
             const auto chunks = take(file->ferry());

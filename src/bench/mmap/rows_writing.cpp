@@ -28,7 +28,7 @@ using Bytes = std::shared_ptr<const std::vector<std::byte>>;
 Bytes bytes_to_write(std::uint64_t length) { return std::make_shared<const std::vector<std::byte>>(length, written); }
 
 MmapRow writing_row(std::string name, std::uint64_t file_bytes, std::vector<Published> published,
-                    std::function<Ways(const Both& file)> ways) {
+                    const std::function<Ways(const Both& file)>& ways) {
   return {.name = "mmap: " + std::move(name),
           .file_bytes = file_bytes,
           .published = std::move(published),
@@ -41,7 +41,7 @@ MmapRow writing_row(std::string name, std::uint64_t file_bytes, std::vector<Publ
 // A loop whose steps return how many of their calls worked, of `calls`, and after which the file's first `length` bytes
 // must be `written`: they are others before.
 template <typename Step, typename Map>
-TimedLoop writes(const Both& file, std::uint64_t length, std::uint64_t calls, Step step, Map map) {
+TimedLoop writes(const Both& file, std::uint64_t length, std::uint64_t calls, Step step, const Map& map) {
   return loop_of(
       std::move(step),
       [=](std::uint64_t repetitions, std::uint64_t sum) {
@@ -276,7 +276,7 @@ struct MappedCounters {
 // Every thread adds to `counter(thread)`, by fetch_add; afterwards the first one finds that none was lost. `counter`
 // returns something that has fetch_add, load and store.
 template <typename Counter>
-TimedLoop adding(unsigned threads, bool padded, Counter counter) {
+TimedLoop adding(unsigned threads, bool padded, const Counter& counter) {
   return {.body =
               [=](benchmark::State& state) {
                 const auto own = static_cast<unsigned>(state.thread_index());
