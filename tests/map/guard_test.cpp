@@ -156,7 +156,10 @@ MappedFile map_without_a_name() {
 struct CutMap {
   MappedFile map = map_without_a_name();
   void touch_unguarded() const { static_cast<void>(*static_cast<const volatile std::byte*>(map.data().data())); }
-  [[nodiscard]] bool guarded_fails() const { return errno_of(map.touch_pages()) == ENXIO; }
+  // Then a guard that nothing happens to, which must leave nothing behind to jump to.
+  [[nodiscard]] bool guarded_fails() const {
+    return errno_of(map.touch_pages()) == ENXIO && map.guarded([] {}).has_value();
+  }
 };
 
 void leave_with_code_3(int /*signal*/) { ::_exit(3); }
