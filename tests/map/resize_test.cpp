@@ -290,6 +290,34 @@ TEST_F(MapResize, views_of_bytes_that_stay_are_never_refused_by_a_resize_that_is
   reader.join();
 }
 
+// Views that last about as long as a resize takes, so that one taken between the last look for views and the cut would
+// be read after it.
+TEST_F(MapResize, a_view_taken_at_the_moment_of_shrinking_is_seen_or_refused) {
+  std::atomic<bool> done = false;
+  std::atomic<int> taken = 0;
+  std::thread reader([&] {
+    std::minstd_rand random(7);
+    while (!done) {
+      if (const auto view = map.view(page, page)) {
+        for (std::uint64_t i = random() % 2000; i > 0; --i) {
+          static_cast<void>(*static_cast<const volatile std::byte*>(view->data() + i));
+        }
+        ++taken;
+      }
+      for (std::uint64_t i = random() % 2000; i > 0; --i) {
+        static_cast<void>(done.load());
+      }
+    }
+  });
+  int shrunk = 0;
+  for (int i = 0; i < 20000 || taken < 100 || shrunk == 0; ++i) {
+    shrunk += map.resize(page) ? 1 : 0;
+    must(map.resize(2 * page));
+  }
+  done = true;
+  reader.join();
+}
+
 TEST_F(MapResize, atomics_go_on_counting_while_the_map_grows_and_shrinks) {
   std::atomic<bool> done = false;
   std::thread adder([&] {
