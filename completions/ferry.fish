@@ -49,6 +49,7 @@ complete -c ferry -n '__fish_seen_subcommand_from cp' -l sparse -x -a 'auto alwa
 complete -c ferry -n '__fish_seen_subcommand_from cp' -l method -x -a 'reflink copy_file_range splice sendfile uring read_write' -d 'allow only these methods'
 complete -c ferry -n '__fish_seen_subcommand_from cp' -l chunk-size -x -d 'buffer of read_write and uring'
 complete -c ferry -n '__fish_seen_subcommand_from cp' -l direct -d 'past the page cache'
+complete -c ferry -n '__fish_seen_subcommand_from cp' -l iopoll -d 'past the page cache, polling the devices'
 complete -c ferry -n '__fish_seen_subcommand_from cp' -l queue-depth -x -d 'chunks in flight of uring'
 complete -c ferry -n '__fish_seen_subcommand_from cp' -l preallocate -d 'reserve the space of each file first'
 complete -c ferry -n '__fish_seen_subcommand_from cp' -l jobs -x -d 'threads'

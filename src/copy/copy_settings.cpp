@@ -68,7 +68,8 @@ Result<PipelineShape> pipeline_shape_for(const CopyOptions& options) {
   }
   const std::uint64_t budget = options.memory_budget_bytes == 0 ? copy_memory_share() : options.memory_budget_bytes;
   const unsigned depth = options.queue_depth == 0 ? default_queue_depth : options.queue_depth;
-  return PipelineShape{*chunk, static_cast<unsigned>(std::clamp<std::uint64_t>(budget / *chunk, 1, depth))};
+  return PipelineShape{*chunk, static_cast<unsigned>(std::clamp<std::uint64_t>(budget / *chunk, 1, depth)),
+                       options.direct && options.poll_devices};
 }
 
 Result<MethodOrder> methods_for(CopyFacts facts, const CopyOptions& options, DevicePair devices, CopyReport& report) {

@@ -175,10 +175,14 @@ Mover::Step Mover::by_uring(std::uint64_t in_offset, std::uint64_t out_offset, s
     uring_.emplace(settings_.in, settings_.out, settings_.pipeline, settings_.direct);
   }
   const PipelineResult result = uring_->move({in_offset, out_offset, length});
+  if (result.polling_refused != 0) {
+    report_.polling_refused_errno = -result.polling_refused;
+  }
   if (result.moved == 0) {
     return {result.error, result.operation};
   }
   report_.direct_bytes += result.direct;
+  report_.polled_bytes += result.polled;
   return {static_cast<std::int64_t>(result.moved), result.operation};
 }
 

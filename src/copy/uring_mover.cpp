@@ -6,6 +6,8 @@
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
+#include <string_view>
 #include <utility>
 
 #include "base/sys.hpp"
@@ -41,9 +43,51 @@ PipelineResult UringMover::move(const PipelineRange& range) {
   if (out_.direct_fd >= 0) {
     reserve(range);
   }
-  const PipelineResult result = copy_by_uring(in_, out_, range, shape_);
+  const PipelineResult result = copy(range);
   if (made_longer_) {
     give_back(range, result.moved);
+  }
+  return result;
+}
+
+// What polling leaves - all of it where a device has no queues for it, the last block that is not full - is done
+// without.
+PipelineResult UringMover::copy(const PipelineRange& range) {
+  PipelineResult polled = polls_ ? poll_for(range) : PipelineResult{};
+  polls_ = polls_ && polled.polling_refused == 0;
+  if (polled.error != 0 || polled.moved == range.length) {
+    return polled;
+  }
+  PipelineResult rest = copy_by_uring(
+      in_, out_, {range.in_offset + polled.moved, range.out_offset + polled.moved, range.length - polled.moved},
+      shape_);
+  rest.moved += polled.moved;
+  rest.direct += polled.direct;
+  rest.polled = polled.polled;
+  rest.polling_refused = polled.polling_refused;
+  return rest;
+}
+
+// Whole blocks only, and only with O_DIRECT on both sides (io_uring_setup(2), IORING_SETUP_IOPOLL). Since Linux 6.11 a
+// device without queues for it says EOPNOTSUPP; before, the kernel waits for its interrupts instead and does not tell.
+PipelineResult UringMover::poll_for(const PipelineRange& range) {
+  const std::uint64_t block = std::max(in_.direct_alignment, out_.direct_alignment);
+  PipelineResult result;
+  if (in_.direct_fd < 0 || out_.direct_fd < 0) {
+    result.polling_refused = -EOPNOTSUPP;
+    return result;
+  }
+  if (range.in_offset % block != 0 || range.out_offset % block != 0 || range.length < block) {
+    return result;
+  }
+  PipelineShape shape = shape_;
+  shape.polls = true;
+  result = copy_by_uring(in_, out_, {range.in_offset, range.out_offset, range.length - range.length % block}, shape);
+  result.polled = result.direct;
+  const std::string_view operation = result.operation;
+  const bool by_device = operation == "pread" || operation == "pwrite";
+  if (!by_device || result.error == -EOPNOTSUPP || result.error == -EINVAL) {
+    result.polling_refused = std::exchange(result.error, 0);
   }
   return result;
 }
