@@ -43,9 +43,9 @@ PipelineResult UringMover::move(const PipelineRange& range) {
   if (out_.direct_fd >= 0) {
     reserve(range);
   }
-  const PipelineResult result = copy(range);
+  PipelineResult result = copy(range);
   if (made_longer_) {
-    give_back(range, result.moved);
+    give_back(range, result);
   }
   return result;
 }
@@ -106,22 +106,34 @@ void UringMover::open_direct() {
 
 // Direct writes beyond the end of a file are made one at a time (ext4(5), XFS: the inode is locked for each): so the
 // file gets its size first. Where blocks cannot be reserved they are written one at a time.
+// No more than the source has: the range may be longer.
 void UringMover::reserve(const PipelineRange& range) {
-  struct ::statx status = {};
+  struct ::statx in_status = {};
+  struct ::statx out_status = {};
   made_longer_ = false;
-  if (sys::statx(out_.fd, "", AT_EMPTY_PATH, STATX_SIZE, status) != 0 ||
-      status.stx_size >= range.out_offset + range.length) {
+  if (sys::statx(in_.fd, "", AT_EMPTY_PATH, STATX_SIZE, in_status) != 0 ||
+      sys::statx(out_.fd, "", AT_EMPTY_PATH, STATX_SIZE, out_status) != 0 || in_status.stx_size <= range.in_offset) {
     return;
   }
-  size_before_ = status.stx_size;
-  made_longer_ =
-      sys::fallocate(out_.fd, 0, static_cast<off_t>(range.out_offset), static_cast<off_t>(range.length)) == 0;
+  const std::uint64_t length = std::min<std::uint64_t>(range.length, in_status.stx_size - range.in_offset);
+  if (out_status.stx_size >= range.out_offset + length) {
+    return;
+  }
+  size_before_ = out_status.stx_size;
+  reserved_to_ = range.out_offset + length;
+  made_longer_ = sys::fallocate(out_.fd, 0, static_cast<off_t>(range.out_offset), static_cast<off_t>(length)) == 0;
 }
 
-void UringMover::give_back(const PipelineRange& range, std::uint64_t moved) const {
-  if (moved < range.length) {
-    const std::uint64_t size = std::max(size_before_, range.out_offset + moved);
-    (void)sys::ftruncate(out_.fd, static_cast<off_t>(size));
+// A file that stays longer than what was copied into it would be a wrong copy.
+void UringMover::give_back(const PipelineRange& range, PipelineResult& result) const {
+  const std::uint64_t size = std::max(size_before_, range.out_offset + result.moved);
+  if (size >= reserved_to_) {
+    return;
+  }
+  if (const int error = sys::ftruncate(out_.fd, static_cast<off_t>(size)); error != 0) {
+    result.error = error;
+    result.operation = "ftruncate";
+    result.final = true;
   }
 }
 

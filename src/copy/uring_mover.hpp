@@ -25,7 +25,7 @@ class UringMover {
   [[nodiscard]] PipelineResult poll_for(const PipelineRange& range);
   [[nodiscard]] PipelineResult copy(const PipelineRange& range);
   void reserve(const PipelineRange& range);
-  void give_back(const PipelineRange& range, std::uint64_t moved) const;
+  void give_back(const PipelineRange& range, PipelineResult& result) const;
 
   PipelineFile in_;
   PipelineFile out_;
@@ -35,6 +35,7 @@ class UringMover {
   bool direct_;
   bool polls_;
   std::uint64_t size_before_ = 0;  // of the destination, if it was made longer
+  std::uint64_t reserved_to_ = 0;
   bool made_longer_ = false;
 };
 

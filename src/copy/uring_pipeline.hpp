@@ -39,6 +39,7 @@ struct PipelineResult {
   int polling_refused = 0;     // -errno
   int error = 0;               // -errno of what ended it early; 0: done, or the source ended
   const char* operation = "";  // that failed
+  bool final = false;          // what is left cannot be put right by copying it in another way
 };
 
 // Copies the range, by a ring and buffers that belong to this thread and are kept. `in` and `out` lose their direct_fd

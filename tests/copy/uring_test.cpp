@@ -397,6 +397,34 @@ TEST_F(UringCopyTest, a_direct_copy_that_ends_early_leaves_no_reserved_space) {
   EXPECT_LE(status_of(out.get()).stx_size, 10U * 65536U);
 }
 
+TEST_F(UringCopyTest, what_was_reserved_and_cannot_be_given_back_is_an_error) {
+  CopyOptions options = by_ring_or_read_write();
+  options.direct = true;
+  for (const int error : {EIO, EPERM}) {
+    FaultPlan plan;
+    plan.answer(Call::pread, 0, {.first = 20, .times = 1});  // an early end, which read_write could go on from
+    plan.fail(Call::ftruncate, error);
+    const auto report = copy(options);
+    if (plan.count(Call::fallocate) == 0) {
+      GTEST_SKIP() << "the file system of /var/tmp has no O_DIRECT, for which alone space is reserved";
+    }
+    EXPECT_EQ(plan.injected(), 2U);
+    expect_failed_and_nothing_left(report, error);
+    EXPECT_STREQ(report.error().operation, "ftruncate");
+  }
+}
+
+TEST_F(UringCopyTest, no_more_is_reserved_than_the_source_has) {
+  CopyOptions options = by_ring();
+  options.direct = true;
+  content_.clear();
+  write_file(source_, content_);
+  const FaultPlan plan;
+  expect_copied(copy(options));
+  EXPECT_EQ(plan.count(Call::fallocate), 0U);
+  EXPECT_EQ(plan.count(Call::ftruncate), 0U);
+}
+
 TEST_F(UringCopyTest, direct_ranges_that_are_not_aligned_go_through_the_cache) {
   const UniqueFd in = open_file(source_, O_RDONLY);
   const UniqueFd out = open_file(destination_, O_RDWR | O_CREAT);

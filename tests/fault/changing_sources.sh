@@ -9,6 +9,8 @@ need strace
 strace -f -o /dev/null true 2>/dev/null || skip "strace cannot trace here"
 (($# == 0)) || on_fs "$1"
 options=("${@:2}")
+large=64M # more than the kernel is asked to copy at once
+((${#options[@]} == 0)) || large=16M
 source=$SCRATCH/source
 target=$SCRATCH/target
 
@@ -19,7 +21,7 @@ fill_source() {
   for name in vanishes replaced stays directory/inside other/file; do
     echo "content of $name" >"$source/$name"
   done
-  head -c 64M /dev/urandom >"$source/large"
+  head -c "$large" /dev/urandom >"$source/large"
 }
 
 # copy_while CALL CHANGE OPTION...: runs ferry with the first CALL held for a second; CHANGE happens during it.

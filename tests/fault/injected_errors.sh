@@ -80,7 +80,10 @@ try_error() { # CALL ERROR N
   describe="$1 $3 fails with $2"
   fresh_target
   run_ferry -e "trace=$1" -e "inject=$1:error=$2:when=$3"
-  check_after_error $? "${texts[$2]}"
+  local status=$? text=${texts[$2]}
+  # A kernel that cannot tell what its rings can do is one before Linux 5.6, and its rings are of no use.
+  [[ $1 == io_uring_register ]] && text="\\($text\\|Function not implemented\\)"
+  check_after_error "$status" "$text"
 }
 
 calls=(openat openat2 read pread64 write pwrite64 copy_file_range linkat renameat renameat2 mkdirat symlinkat mknodat fchown
@@ -128,6 +131,8 @@ for call in "${interrupted_calls[@]}"; do
     fresh_target
     run_ferry -e "trace=$call" -e "inject=$call:signal=SIGINT:when=$number"
     status=$?
+    # How often is waited for the ring differs from run to run.
+    [[ $call == io_uring_enter ]] && ! grep -q -e '--- SIGINT' "$SCRATCH/trace" && continue
     ((status == 130)) || fail "$describe: exit status $status instead of 130"
     found=$(versioned_tree check "$target" 1 2 "$files") || fail "$describe: $(head -n 3 <<<"$found")"
     expect_no_temporaries "$target"

@@ -5,7 +5,7 @@
 source "$(dirname "$0")/../support/scenario.sh"
 files=240
 extra=("${@:2}")
-kills=$(by_form $(($# > 0 ? 8 : 20)) 200)
+kills=$(by_form $(($# > 0 ? 5 : 20)) 200)
 (($# == 0)) || on_fs "$1"
 RANDOM=1
 
