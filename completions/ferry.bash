@@ -29,7 +29,7 @@ _ferry_options() {
       echo "--cold --from --fsync --grep --help --html --json --max-size --peers --rounds --size --title --to --warm --warm-up"
       ;;
     bench-concurrent)
-      echo "--files --from --grep --help --html --json --keep --mode --peers --rounds --size --title --to --warm-up --workers"
+      echo "--choose --files --from --grep --help --html --json --keep --mode --peers --rounds --size --title --to --warm-up --workers"
       ;;
     bench-counts) echo "--grep --help --html --json --title --to" ;;
     bench-compare) echo "--fail-on --help --json --threshold" ;;
