@@ -25,7 +25,7 @@ check_copy "as it is, with names past PATH_MAX" env
 check_copy "32 descriptors" prlimit --nofile=32:32
 check_copy "no lockable memory" prlimit --memlock=0:0
 check_copy "a stack of 1 MiB" prlimit --stack=1048576:1048576
-options=(--method=uring,read_write)
+options=("--method=uring,read_write")
 check_copy "io_uring with 32 descriptors" prlimit --nofile=32:32
 check_copy "io_uring without lockable memory" prlimit --memlock=0:0
 options=()
@@ -39,7 +39,7 @@ if command -v strace >/dev/null && strace -f -o /dev/null true 2>/dev/null; then
     -e inject=copy_file_range:retval=0
   check_copy "no openat2" strace -f -qq -o /dev/null -e trace=openat2 \
     -e inject=openat2:error=ENOSYS
-  options=(--method=uring,read_write)
+  options=("--method=uring,read_write")
   check_copy "io_uring takes no buffers" strace -f -qq -o /dev/null -e trace=io_uring_register \
     -e inject=io_uring_register:error=ENOMEM
   check_copy "io_uring is forbidden" strace -f -qq -o /dev/null -e trace=io_uring_setup \
