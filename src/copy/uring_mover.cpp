@@ -68,8 +68,8 @@ PipelineResult UringMover::copy(const PipelineRange& range) {
   return rest;
 }
 
-// Whole blocks only, and only with O_DIRECT on both sides (io_uring_setup(2), IORING_SETUP_IOPOLL). Since Linux 6.11 a
-// device without queues for it says EOPNOTSUPP; before, the kernel waits for its interrupts instead and does not tell.
+// Whole blocks only, and only with O_DIRECT on both sides (io_uring_setup(2), IORING_SETUP_IOPOLL). A device
+// without queues for it says EOPNOTSUPP (seen with Linux 6.18); older kernels wait for its interrupts and do not tell.
 PipelineResult UringMover::poll_for(const PipelineRange& range) {
   const std::uint64_t block = std::max(in_.direct_alignment, out_.direct_alignment);
   PipelineResult result;
@@ -105,8 +105,8 @@ void UringMover::open_direct() {
 }
 
 // Direct writes beyond the end of a file are made one at a time (ext4(5), XFS: the inode is locked for each): so the
-// file gets its size first. Where blocks cannot be reserved they are written one at a time.
-// No more than the source has: the range may be longer.
+// file gets its size first, but no more than the source has: the range may be longer. Where blocks cannot be reserved
+// they are written one at a time.
 void UringMover::reserve(const PipelineRange& range) {
   struct ::statx in_status = {};
   struct ::statx out_status = {};
