@@ -5,7 +5,7 @@ _ferry_options() {
   case $1 in
     cp)
       echo "--archive --attributes-only --backup --backup= --chunk-size= --context --copy-contents --debug --dereference
-        --direct --dry-run --explain --force --fsync --help --inplace --interactive --jobs= --json --keep-directory-symlink
+        --direct --dry-run --explain --force --fsync --help --inplace --interactive --iopoll --jobs= --json --keep-directory-symlink
         --link --method= --no-clobber --no-dereference --no-preserve= --no-target-directory --one-file-system --parents
         --preallocate --preserve --preserve= --progress --progress= --queue-depth= --recursive --reflink --reflink=
         --remove-destination --sparse= --strip-trailing-slashes --suffix= --symbolic-link --target-directory= --update
@@ -29,7 +29,7 @@ _ferry_options() {
       echo "--cold --from --fsync --grep --help --html --json --max-size --peers --rounds --size --title --to --warm --warm-up"
       ;;
     bench-concurrent)
-      echo "--files --from --grep --help --html --json --keep --mode --peers --rounds --size --title --to --warm-up --workers"
+      echo "--choose --files --from --grep --help --html --json --keep --mode --peers --rounds --size --title --to --warm-up --workers"
       ;;
     bench-mmap) echo "--filter --grep --help --html --json --min-time --rounds --title --to --warm-up" ;;
     bench-counts) echo "--grep --help --html --json --title --to" ;;

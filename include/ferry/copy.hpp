@@ -112,6 +112,9 @@ struct CopyOptions {
   /// Read and write files over small_file_bytes past the page cache (O_DIRECT) on each side that can; by the uring
   /// method, which is then tried before all that move bytes. What is left of the last block goes through the cache.
   bool direct = false;
+  /// With `direct`: poll the devices for completions (IOPOLL) instead of waiting for their interrupts, where both files
+  /// lie on devices with queues for it. Elsewhere as without, and CopyReport::polling_refused_errno tells why.
+  bool poll_devices = false;
   /// Most bytes of buffer this copy may hold (at least 64 KiB is used); 0: a share of what the cgroup and the machine
   /// have free. Smaller budgets mean smaller chunks.
   std::uint64_t memory_budget_bytes = 0;
@@ -143,6 +146,11 @@ struct CopyReport {
   std::uint64_t bytes_copied = 0;
   /// Bytes that went past the page cache on both sides (options.direct).
   std::uint64_t direct_bytes = 0;
+  /// Bytes of these whose completions were polled for (options.poll_devices).
+  std::uint64_t polled_bytes = 0;
+  /// The errno with which polling was refused; 0: not refused. EOPNOTSUPP: a device has no queues for it, or a file no
+  /// O_DIRECT.
+  int polling_refused_errno = 0;
   /// Bytes of the result that are holes.
   std::uint64_t hole_bytes = 0;
   /// Size of the result in bytes.

@@ -31,7 +31,7 @@ struct RingOptions {
   bool poll_submissions = false;
   std::chrono::milliseconds poll_idle{100};
   /// Completions are polled for (IOPOLL): only for O_DIRECT on devices that can (EOPNOTSUPP from each operation
-  /// elsewhere), and for reads and writes alone.
+  /// elsewhere), and for reads and writes alone. A wait may end without a completion: then ask again.
   bool poll_completions = false;
 };
 

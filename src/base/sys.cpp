@@ -240,7 +240,12 @@ int set_signal_action(int signal, const struct sigaction* action, struct sigacti
 
 int get_descriptor_limit(rlimit& out) noexcept { return kernel_call(Call::get_descriptor_limit, [&] { return ::getrlimit(RLIMIT_NOFILE, &out); }); }
 int unshare_files() noexcept { return kernel_call(Call::unshare_files, [&] { return ::unshare(CLONE_FILES); }); }
-int io_uring_setup(unsigned entries, io_uring_params& parameters) noexcept { return kernel_call(Call::io_uring_setup, [&] { return static_cast<int>(::syscall(SYS_io_uring_setup, entries, &parameters)); }); }
+int io_uring_setup(unsigned entries, io_uring_params& parameters) noexcept {
+#ifdef FERRY_SYS_FAULTS
+  parameters.flags = testing::altered_ring_flags(parameters.flags);
+#endif
+  return kernel_call(Call::io_uring_setup, [&] { return static_cast<int>(::syscall(SYS_io_uring_setup, entries, &parameters)); });
+}
 int io_uring_enter(int ring, unsigned submit, unsigned wait_for, unsigned flags, const void* argument, std::size_t argument_bytes) noexcept { return kernel_call(Call::io_uring_enter, [&] { return static_cast<int>(::syscall(SYS_io_uring_enter, ring, submit, wait_for, flags, argument, argument_bytes)); }); }
 int io_uring_register(int ring, unsigned opcode, const void* argument, unsigned count) noexcept { return kernel_call(Call::io_uring_register, [&] { return static_cast<int>(::syscall(SYS_io_uring_register, ring, opcode, argument, count)); }); }
 #ifdef FERRY_SYS_FAULTS

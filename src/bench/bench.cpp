@@ -9,12 +9,16 @@
 #include <csignal>
 #include <cstdio>
 #include <ctime>
+#include <iostream>
+#include <optional>
 #include <string>
+#include <utility>
 
 #include <fmt/format.h>
 #include <CLI/CLI.hpp>
 #include <ferry/base.hpp>
 
+#include "bench/choice.hpp"
 #include "bench/output.hpp"
 #include "bench/saved.hpp"
 #include "bench/suite_arguments.hpp"
@@ -94,6 +98,21 @@ std::string now_in_utc() {
   return {text.data(), std::strftime(text.data(), text.size(), "%FT%TZ", &parts)};
 }
 
+// On standard error, where progress is shown, too; a report may go to standard output.
+std::optional<std::string> ask_at_terminal(std::string_view text) {
+  fmt::print(stderr, "{}", text);
+  std::fflush(stderr);
+  std::string line;
+  return std::getline(std::cin, line) ? std::optional(line) : std::nullopt;
+}
+
+Outcome<Plan> choose_at_terminal(Plan plan) {
+  if (::isatty(STDIN_FILENO) != 1 || ::isatty(STDERR_FILENO) != 1) {
+    return std::unexpected("--choose: there is no terminal to ask at; --files, --size and --grep choose, too");
+  }
+  return choose_by_asking(std::move(plan), ask_at_terminal);
+}
+
 int fail_with(const std::string& message) {
   fmt::print(stderr, "ferry bench: {}\n", message);
   return 1;
@@ -156,7 +175,10 @@ int run_bench(int argc, char** argv, const TableStyle& style) {
   }
   output.json = suite.count("--json") > 0;
   arguments.common.command_line = command_line(argc, argv);
-  const auto plan = plan_suite(suite, arguments);
+  auto plan = plan_suite(suite, arguments);
+  if (plan && arguments.choose) {
+    plan = choose_at_terminal(std::move(*plan));
+  }
   if (!plan) {
     fail_with(plan.error());
     return 2;

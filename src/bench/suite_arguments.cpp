@@ -196,6 +196,7 @@ CLI::App* add_concurrent(CLI::App& app, SuiteArguments& arguments) {
   suite->add_option("--workers", arguments.workers, "Threads, or files in flight; 0: by the machine")
       ->check(CLI::Range(0, 256))
       ->capture_default_str();
+  suite->add_flag("--choose", arguments.choose, "List the scenarios on the terminal and ask which to measure");
   suite->add_flag("--keep", arguments.keep, "Leave the copies of the last round, and say where");
   return suite;
 }

@@ -37,6 +37,7 @@ struct SuiteArguments {
   std::string mode;
   unsigned workers = 0;
   bool keep = false;
+  bool choose = false;  // a person at the terminal is asked which groups
 
   // mmap
   unsigned min_time_ms = 50;

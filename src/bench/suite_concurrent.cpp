@@ -169,7 +169,7 @@ Outcome<Group> measure(const std::string& name, const ConcurrentSuite& suite, co
               .unit = "files",
               .size_bytes = set.file_bytes};
   group.result = run_job(job, session.tell, session.interrupted);
-  if (suite.keep) {
+  if (suite.keep && !group.result.interrupted) {
     group.facts.push_back({"kept", to->keep().native()});
   }
   return group;

@@ -159,6 +159,18 @@ Outcome<void> by_engine(const Ends& ends, Ledger& /*ledger*/) {
   return report ? Outcome<void>{} : std::unexpected(report.error().to_string());
 }
 
+// The whole copy has to be polled for, but the last block.
+Outcome<void> by_polling(const Ends& ends, Ledger& /*ledger*/) {
+  CopyOptions options;
+  options.methods = CopyMethod::uring;
+  options.direct = options.poll_devices = true;
+  const auto report = copy_range(ends.in, 0, ends.out, 0, ends.size, options);
+  if (!report) {
+    return std::unexpected(report.error().to_string());
+  }
+  return report->polling_refused_errno == 0 ? Outcome<void>{} : failed("IOPOLL", report->polling_refused_errno);
+}
+
 struct Way {
   const char* name;
   const char* call;  // for people
@@ -182,6 +194,7 @@ std::vector<Way> all_ways() {
       {"fresh vector per chunk, O_DIRECT", "the same, both O_DIRECT", by_fresh_vectors, true, false},
       {"managed read, copying write, O_DIRECT", "the same, both O_DIRECT", by_managed_reads_and_copies, true, false},
       {"engine, uring, O_DIRECT", "copy_range, uring, direct", by_engine<CopyMethod::uring>, false, true},
+      {"engine, uring, O_DIRECT, IOPOLL", "copy_range, uring, direct, poll_devices", by_polling, false, true},
   };
 }
 

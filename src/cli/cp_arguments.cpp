@@ -39,6 +39,7 @@ enum LongOnly : int {
   explain_option,
   fsync_option,
   inplace_option,
+  iopoll_option,
   jobs_option,
   json_option,
   method_option,
@@ -91,6 +92,7 @@ constexpr auto own_options = std::to_array<option>({
     {"explain", no_argument, nullptr, explain_option},
     {"fsync", no_argument, nullptr, fsync_option},
     {"inplace", no_argument, nullptr, inplace_option},
+    {"iopoll", no_argument, nullptr, iopoll_option},
     {"jobs", required_argument, nullptr, jobs_option},
     {"json", no_argument, nullptr, json_option},
     {"method", required_argument, nullptr, method_option},
@@ -438,6 +440,7 @@ bool Parser::accept_own(int letter, std::string_view argument) {
   switch (letter) {
     case chunk_size_option: return set_chunk_size(argument);
     case direct_option: tree.copy.direct = true; return true;
+    case iopoll_option: tree.copy.direct = tree.copy.poll_devices = true; return true;
     case dry_run_option:
       tree.dry_run = true;
       command_.verbose = true;

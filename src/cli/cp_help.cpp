@@ -65,6 +65,7 @@ Copy SOURCE to DEST, or SOURCEs into DIRECTORY. Takes the options of GNU cp and 
                                  read_write (default: the fastest that works)
       --chunk-size=SIZE        buffer of read_write and uring, 64K to 64M (default: what was measured to suit)
       --direct                 past the page cache (O_DIRECT) where both sides can; by uring
+      --iopoll                 as --direct, and poll the devices where they can (IOPOLL)
       --queue-depth=N          chunks in flight of uring, 1 to 256 (default 8)
       --preallocate            reserve the space of each file first
       --jobs=N                 threads, 1 to 256 (default: by the machine)

@@ -53,6 +53,7 @@ void add_report(Json& to, const CopyReport& report) {
   to["size_bytes"] = report.size_bytes;
   to["bytes_copied"] = report.bytes_copied;
   to["direct_bytes"] = report.direct_bytes;
+  to["polled_bytes"] = report.polled_bytes;
   to["hole_bytes"] = report.hole_bytes;
   Json bytes = Json::object();
   Json refused = Json::object();
@@ -66,6 +67,9 @@ void add_report(Json& to, const CopyReport& report) {
     }
   }
   to["bytes_by_method"] = bytes;
+  if (report.polling_refused_errno != 0) {
+    refused["polling"] = errno_word(report.polling_refused_errno);
+  }
   to["refused"] = refused;
   to["verified"] = report.verified;
   to["source_changed"] = report.source_changed;

@@ -286,6 +286,12 @@ std::string explain_report(const CopyReport& report) {
   if (report.direct_bytes > 0) {
     add(fmt::format("direct {}", format_size(report.direct_bytes)));
   }
+  if (report.polled_bytes > 0) {
+    add(fmt::format("polled {}", format_size(report.polled_bytes)));
+  }
+  if (report.polling_refused_errno != 0) {
+    add(fmt::format("polling refused ({})", errno_name(report.polling_refused_errno)));
+  }
   if (report.hole_bytes > 0) {
     add(fmt::format("holes {}", format_size(report.hole_bytes)));
   }

@@ -20,6 +20,16 @@ constexpr unsigned default_queue_depth = 8;
 
 std::atomic<std::size_t> process_chunk_size = 0;  // 0: not set
 
+// Not worth asking the kernel what is free, for which a dozen files in /proc and /sys are read.
+constexpr std::uint64_t unquestioned_bytes = std::uint64_t{2} << 20U;
+
+std::uint64_t budget_for(const CopyOptions& options, std::uint64_t wanted) noexcept {
+  if (options.memory_budget_bytes != 0) {
+    return options.memory_budget_bytes;
+  }
+  return wanted <= unquestioned_bytes ? wanted : engine::copy_memory_share();
+}
+
 bool within_limits(std::size_t bytes) noexcept {
   return bytes >= min_copy_chunk_size_bytes && bytes <= max_copy_chunk_size_bytes;
 }
@@ -48,8 +58,7 @@ Result<std::size_t> chunk_for(const CopyOptions& options) {
   if (!within_limits(configured)) {
     return fail(ERANGE, "chunk size");
   }
-  const std::uint64_t budget = options.memory_budget_bytes == 0 ? copy_memory_share() : options.memory_budget_bytes;
-  const std::uint64_t affordable = std::min<std::uint64_t>(configured, budget);
+  const std::uint64_t affordable = std::min<std::uint64_t>(configured, budget_for(options, configured));
   constexpr std::size_t page = 4096;
   return std::max<std::size_t>(affordable / page * page, min_copy_chunk_size_bytes);
 }
@@ -66,9 +75,10 @@ Result<PipelineShape> pipeline_shape_for(const CopyOptions& options) {
   if (!chunk) {
     return std::unexpected(chunk.error());
   }
-  const std::uint64_t budget = options.memory_budget_bytes == 0 ? copy_memory_share() : options.memory_budget_bytes;
   const unsigned depth = options.queue_depth == 0 ? default_queue_depth : options.queue_depth;
-  return PipelineShape{*chunk, static_cast<unsigned>(std::clamp<std::uint64_t>(budget / *chunk, 1, depth))};
+  const std::uint64_t budget = budget_for(options, depth * *chunk);
+  return PipelineShape{*chunk, static_cast<unsigned>(std::clamp<std::uint64_t>(budget / *chunk, 1, depth)),
+                       options.direct && options.poll_devices};
 }
 
 Result<MethodOrder> methods_for(CopyFacts facts, const CopyOptions& options, DevicePair devices, CopyReport& report) {

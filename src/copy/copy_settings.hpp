@@ -13,7 +13,7 @@ namespace ferry::engine {
 
 // Bytes per read of the read_write method under `options`: the chunk size asked for (a size that suits the processor's
 // caches if none was), or less where the memory budget, or what is free, is smaller. ERANGE for a chunk size outside
-// its limits. May look at /proc/meminfo and the cgroup, once a second at most.
+// its limits. For more than 2 MiB, looks at /proc/meminfo and the cgroup, once a second at most.
 [[nodiscard]] Result<std::size_t> chunk_for(const CopyOptions& options);
 
 // The same for the uring method, and how many chunks it has in flight: fewer where the memory budget is smaller.

@@ -27,6 +27,9 @@ using std::chrono::steady_clock;
 // Room for more than the largest small file, so that one read shows that there is no more.
 constexpr std::size_t small_buffer_bytes = small_file_bytes + 4096;
 
+// What the kernel reads ahead anyway: half of its usual window (read_ahead_kb, 128). Nobody need be told of more.
+constexpr std::uint64_t read_ahead_bytes = std::uint64_t{64} << 10U;
+
 constexpr std::size_t slot(CopyMethod method) noexcept { return static_cast<std::size_t>(method); }
 
 // The largest file that one read and one write may copy under these options.
@@ -272,7 +275,9 @@ Result<void> WholeFileCopy::look_at_both() {
     return std::unexpected(methods.error());
   }
   settings_.methods = *methods;
-  (void)sys::fadvise(in_, 0, 0, POSIX_FADV_SEQUENTIAL);  // length 0: the whole file; a hint
+  if (!size_known_ || before_.stx_size > read_ahead_bytes) {
+    (void)sys::fadvise(in_, 0, 0, POSIX_FADV_SEQUENTIAL);  // length 0: the whole file; a hint
+  }
   return {};
 }
 

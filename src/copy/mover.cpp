@@ -49,6 +49,9 @@ Result<std::uint64_t> Mover::move(std::uint64_t in_offset, std::uint64_t out_off
     }
     const CopyMethod method = only_read_write_ ? CopyMethod::read_write : settings_.methods[current_];
     const Step result = step(method, in_offset + moved, out_offset + moved, length - moved);
+    if (result.final) {
+      return failure(result);
+    }
     if (result.moved > 0) {
       moved += static_cast<std::uint64_t>(result.moved);
       account(method, static_cast<std::uint64_t>(result.moved));
@@ -175,10 +178,14 @@ Mover::Step Mover::by_uring(std::uint64_t in_offset, std::uint64_t out_offset, s
     uring_.emplace(settings_.in, settings_.out, settings_.pipeline, settings_.direct);
   }
   const PipelineResult result = uring_->move({in_offset, out_offset, length});
-  if (result.moved == 0) {
-    return {result.error, result.operation};
+  if (result.polling_refused != 0) {
+    report_.polling_refused_errno = -result.polling_refused;
+  }
+  if (result.moved == 0 || result.final) {
+    return {result.error, result.operation, result.final};
   }
   report_.direct_bytes += result.direct;
+  report_.polled_bytes += result.polled;
   return {static_cast<std::int64_t>(result.moved), result.operation};
 }
 

@@ -61,6 +61,7 @@ class Mover {
   struct Step {
     std::int64_t moved = 0;  // or -errno
     const char* operation = "";
+    bool final = false;  // no other method may go on
   };
   [[nodiscard]] Step step(CopyMethod method, std::uint64_t in_offset, std::uint64_t out_offset, std::uint64_t length);
   [[nodiscard]] Step by_copy_file_range(std::uint64_t in_offset, std::uint64_t out_offset, std::uint64_t length);

@@ -39,6 +39,8 @@ void CopyReport::merge(const CopyReport& other) noexcept {
   }
   bytes_copied += other.bytes_copied;
   direct_bytes += other.direct_bytes;
+  polled_bytes += other.polled_bytes;
+  polling_refused_errno = polling_refused_errno != 0 ? polling_refused_errno : other.polling_refused_errno;
   hole_bytes += other.hole_bytes;
   size_bytes += other.size_bytes;
   elapsed += other.elapsed;

@@ -6,6 +6,8 @@
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
+#include <string_view>
 #include <utility>
 
 #include "base/sys.hpp"
@@ -41,9 +43,51 @@ PipelineResult UringMover::move(const PipelineRange& range) {
   if (out_.direct_fd >= 0) {
     reserve(range);
   }
-  const PipelineResult result = copy_by_uring(in_, out_, range, shape_);
+  PipelineResult result = copy(range);
   if (made_longer_) {
-    give_back(range, result.moved);
+    give_back(range, result);
+  }
+  return result;
+}
+
+// What polling leaves - all of it where a device has no queues for it, the last block that is not full - is done
+// without.
+PipelineResult UringMover::copy(const PipelineRange& range) {
+  PipelineResult polled = polls_ ? poll_for(range) : PipelineResult{};
+  polls_ = polls_ && polled.polling_refused == 0;
+  if (polled.error != 0 || polled.moved == range.length) {
+    return polled;
+  }
+  PipelineResult rest = copy_by_uring(
+      in_, out_, {range.in_offset + polled.moved, range.out_offset + polled.moved, range.length - polled.moved},
+      shape_);
+  rest.moved += polled.moved;
+  rest.direct += polled.direct;
+  rest.polled = polled.polled;
+  rest.polling_refused = polled.polling_refused;
+  return rest;
+}
+
+// Whole blocks only, and only with O_DIRECT on both sides (io_uring_setup(2), IORING_SETUP_IOPOLL). A device
+// without queues for it says EOPNOTSUPP (seen with Linux 6.18); older kernels wait for its interrupts and do not tell.
+PipelineResult UringMover::poll_for(const PipelineRange& range) {
+  const std::uint64_t block = std::max(in_.direct_alignment, out_.direct_alignment);
+  PipelineResult result;
+  if (in_.direct_fd < 0 || out_.direct_fd < 0) {
+    result.polling_refused = -EOPNOTSUPP;
+    return result;
+  }
+  if (range.in_offset % block != 0 || range.out_offset % block != 0 || range.length < block) {
+    return result;
+  }
+  PipelineShape shape = shape_;
+  shape.polls = true;
+  result = copy_by_uring(in_, out_, {range.in_offset, range.out_offset, range.length - range.length % block}, shape);
+  result.polled = result.direct;
+  const std::string_view operation = result.operation;
+  const bool by_device = operation == "pread" || operation == "pwrite";
+  if (!by_device || result.error == -EOPNOTSUPP || result.error == -EINVAL) {
+    result.polling_refused = std::exchange(result.error, 0);
   }
   return result;
 }
@@ -61,23 +105,35 @@ void UringMover::open_direct() {
 }
 
 // Direct writes beyond the end of a file are made one at a time (ext4(5), XFS: the inode is locked for each): so the
-// file gets its size first. Where blocks cannot be reserved they are written one at a time.
+// file gets its size first, but no more than the source has: the range may be longer. Where blocks cannot be reserved
+// they are written one at a time.
 void UringMover::reserve(const PipelineRange& range) {
-  struct ::statx status = {};
+  struct ::statx in_status = {};
+  struct ::statx out_status = {};
   made_longer_ = false;
-  if (sys::statx(out_.fd, "", AT_EMPTY_PATH, STATX_SIZE, status) != 0 ||
-      status.stx_size >= range.out_offset + range.length) {
+  if (sys::statx(in_.fd, "", AT_EMPTY_PATH, STATX_SIZE, in_status) != 0 ||
+      sys::statx(out_.fd, "", AT_EMPTY_PATH, STATX_SIZE, out_status) != 0 || in_status.stx_size <= range.in_offset) {
     return;
   }
-  size_before_ = status.stx_size;
-  made_longer_ =
-      sys::fallocate(out_.fd, 0, static_cast<off_t>(range.out_offset), static_cast<off_t>(range.length)) == 0;
+  const std::uint64_t length = std::min<std::uint64_t>(range.length, in_status.stx_size - range.in_offset);
+  if (out_status.stx_size >= range.out_offset + length) {
+    return;
+  }
+  size_before_ = out_status.stx_size;
+  reserved_to_ = range.out_offset + length;
+  made_longer_ = sys::fallocate(out_.fd, 0, static_cast<off_t>(range.out_offset), static_cast<off_t>(length)) == 0;
 }
 
-void UringMover::give_back(const PipelineRange& range, std::uint64_t moved) const {
-  if (moved < range.length) {
-    const std::uint64_t size = std::max(size_before_, range.out_offset + moved);
-    (void)sys::ftruncate(out_.fd, static_cast<off_t>(size));
+// A file that stays longer than what was copied into it would be a wrong copy.
+void UringMover::give_back(const PipelineRange& range, PipelineResult& result) const {
+  const std::uint64_t size = std::max(size_before_, range.out_offset + result.moved);
+  if (size >= reserved_to_) {
+    return;
+  }
+  if (const int error = sys::ftruncate(out_.fd, static_cast<off_t>(size)); error != 0) {
+    result.error = error;
+    result.operation = "ftruncate";
+    result.final = true;
   }
 }
 

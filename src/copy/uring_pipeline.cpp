@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <cerrno>
 #include <memory>
@@ -30,7 +31,7 @@ struct Equipment {
 };
 
 Result<std::unique_ptr<Equipment>> make_equipment(const PipelineShape& shape) {
-  auto ring = Ring::create({.entries = std::max(shape.depth, 4U)});
+  auto ring = Ring::create({.entries = std::max(shape.depth, 4U), .poll_completions = shape.polls});
   if (!ring) {
     return std::unexpected(ring.error());
   }
@@ -47,17 +48,19 @@ Result<std::unique_ptr<Equipment>> make_equipment(const PipelineShape& shape) {
   return std::make_unique<Equipment>(std::move(*ring), std::move(*pool), shape, ::getpid());
 }
 
-thread_local std::unique_ptr<Equipment> kept;
+// One that waits for completions, one that polls for them.
+thread_local std::array<std::unique_ptr<Equipment>, 2> all_kept;
 
 // This thread's, of the shape wanted. A child after fork has none: its parent's ring is its parent's.
 Result<Equipment*> equipment(const PipelineShape& shape) {
+  std::unique_ptr<Equipment>& kept = all_kept[shape.polls ? 1 : 0];
   if (const int refused = setup_refused.load(std::memory_order_relaxed); refused != 0) {
     return fail(refused, "io_uring_setup");
   }
   if (kept && kept->process != ::getpid()) {
     [[maybe_unused]] Equipment* const of_the_parent = kept.release();
   }
-  if (!kept || kept->shape.chunk_bytes != shape.chunk_bytes || kept->shape.depth != shape.depth) {
+  if (!kept || kept->shape != shape) {
     kept.reset();  // first, so that the two never exist at once
     auto made = make_equipment(shape);
     if (!made) {
@@ -83,6 +86,7 @@ class Pipeline {
         end_(range.length),
         // The analyzer does not see into the std::expected that the equipment comes in.
         chunk_bytes_(equipment.shape.chunk_bytes),  // NOLINT(clang-analyzer-core.uninitialized.Assign)
+        polls_(equipment.shape.polls),
         slots_(equipment.shape.depth) {
     for (Slot& slot : slots_) {
       slot.lease = equipment.pool.try_lease();
@@ -126,6 +130,7 @@ class Pipeline {
   std::uint64_t next_ = 0;  // the first byte that no chunk has
   std::uint64_t end_;       // the range ends here, or what stopped it is here
   const std::size_t chunk_bytes_;
+  const bool polls_;
   std::size_t in_flight_ = 0;
   std::vector<Slot> slots_;
   unsigned failed_waits_ = 0;
@@ -200,6 +205,11 @@ void Pipeline::submit(std::size_t index) {
   const std::uint64_t offset = (slot.writing ? range_.out_offset : range_.in_offset) + slot.begin + slot.done;
   const std::size_t left = slot.length - slot.done;
   slot.direct = fits(file, offset, left);
+  if (polls_ && !slot.direct) {  // after a short result: for a ring that does not poll
+    ends_at(slot.begin + (slot.writing ? slot.done : 0), 0, "");
+    ended(slot);
+    return;
+  }
   slot.all_direct = slot.all_direct && slot.direct;
   const int fd = slot.direct ? file.direct_fd : file.fd;
   std::byte* const memory = slot.lease.data() + slot.done;
@@ -234,7 +244,7 @@ void Pipeline::failed(std::size_t index, int error) {
     submit(index);
     return;
   }
-  if (slot.direct && (error == -EINVAL || error == -EOPNOTSUPP)) {
+  if (slot.direct && !polls_ && (error == -EINVAL || error == -EOPNOTSUPP)) {
     (slot.writing ? out_ : in_).direct_fd = -1;  // says that it can, and cannot
     submit(index);
     return;
@@ -317,7 +327,7 @@ PipelineResult copy_by_uring(PipelineFile& in, PipelineFile& out, const Pipeline
   Pipeline pipeline(**equipped, in, out, range);
   const PipelineResult result = pipeline.run();
   if (pipeline.broken()) {
-    kept.reset();
+    all_kept[shape.polls ? 1 : 0].reset();
   }
   return result;
 }

@@ -62,7 +62,7 @@ void LoopCore::set_pool(BufferPool given) {
 
 // ------------------------------------------------------------------------------------------- starting and ending
 
-void LoopCore::start(Operation& operation, Request request) {
+void LoopCore::start(Operation& operation, Request&& request) {
   assert(!operation.in_flight());
   if (operation.cancel_queued_) {
     take_cancels();  // meant for the operation that it was before

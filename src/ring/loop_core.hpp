@@ -47,7 +47,7 @@ class LoopCore {
   void set_backend(std::unique_ptr<Backend> backend) noexcept { backend_ = std::move(backend); }
   void set_pool(BufferPool given);
 
-  void start(Operation& operation, Request request);
+  void start(Operation& operation, Request&& request);
   void cancel(Operation& operation);
   void request_cancel(Operation& operation);
   Result<std::size_t> run();

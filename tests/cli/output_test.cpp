@@ -91,6 +91,20 @@ TEST(CpMessages, explain_tells_methods_refusals_and_bytes) {
   EXPECT_EQ(explain_line({TreeEventKind::hard_link_created, "a", "b", "", nullptr}), "'a' -> 'b': hard link created");
 }
 
+TEST(CpMessages, explain_tells_what_was_polled_for_and_who_refused) {
+  CopyReport report;
+  report.bytes_by_method[static_cast<std::size_t>(CopyMethod::uring)] = report.bytes_copied = 1 << 20;
+  report.direct_bytes = report.polled_bytes = 1 << 20;
+  EXPECT_EQ(explain_line({TreeEventKind::copied, "a", "b", "", &report}),
+            "'a' -> 'b': uring 1.0 MiB, direct 1.0 MiB, polled 1.0 MiB");
+  report.polled_bytes = 0;
+  report.polling_refused_errno = EOPNOTSUPP;
+  EXPECT_EQ(explain_line({TreeEventKind::copied, "a", "b", "", &report}),
+            "'a' -> 'b': uring 1.0 MiB, direct 1.0 MiB, polling refused (EOPNOTSUPP)");
+  EXPECT_EQ(json::parse(json_event({TreeEventKind::copied, "a", "b", "", &report}))["refused"]["polling"],
+            "EOPNOTSUPP");
+}
+
 TEST(CpMessages, debug_speaks_as_newer_gnu_cp_does) {
   EXPECT_EQ(debug_line(sample_report(), {}), "copy offload: yes, reflink: unsupported, sparse detection: SEEK_HOLE");
   CopyOptions options;

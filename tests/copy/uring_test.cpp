@@ -1,4 +1,5 @@
 // The uring method: short results, errors, refusals, O_DIRECT, the end of sources.
+#include <linux/io_uring.h>
 #include <sys/wait.h>
 
 #include <gtest/gtest.h>
@@ -261,6 +262,128 @@ TEST_F(UringCopyTest, where_direct_does_not_work_the_page_cache_is_used) {
   EXPECT_TRUE(read_file(on_tmpfs.path("copy")) == content_);
 }
 
+// By a device that can be polled, emulated: the ring is asked to poll, and waits for interrupts after all.
+class PolledCopyTest : public UringCopyTest {
+ protected:
+  void SetUp() override {
+    UringCopyTest::SetUp();
+    if (IsSkipped()) {
+      return;
+    }
+    CopyOptions direct = by_ring();
+    direct.direct = true;
+    const auto report = copy(direct);
+    expect_copied(report);
+    ::unlink(destination_.c_str());
+    direct_bytes_ = report->direct_bytes;
+    if (direct_bytes_ == 0) {
+      GTEST_SKIP() << "the file system of /var/tmp has no O_DIRECT, without which nothing can be polled for";
+    }
+  }
+  // No ring of another test has this many chunks in flight.
+  static CopyOptions polling(unsigned queue_depth) {
+    CopyOptions options = by_ring();
+    options.direct = options.poll_devices = true;
+    options.queue_depth = queue_depth;
+    return options;
+  }
+  std::uint64_t direct_bytes_ = 0;
+};
+
+TEST_F(PolledCopyTest, whole_blocks_are_polled_for_and_the_rest_is_not) {
+  FaultPlan plan;
+  plan.unset_ring_flags(IORING_SETUP_IOPOLL);
+  const auto report = copy(polling(40));
+  expect_copied(report);
+  EXPECT_EQ(plan.injected(), 1U);
+  EXPECT_EQ(report->polled_bytes, direct_bytes_);
+  EXPECT_EQ(report->direct_bytes, direct_bytes_);
+  EXPECT_EQ(report->polling_refused_errno, 0);
+}
+
+TEST_F(PolledCopyTest, a_device_without_queues_for_it_is_not_polled_and_the_report_says_so) {
+  constexpr unsigned depth = 41;
+  FaultPlan plan;
+  plan.unset_ring_flags(IORING_SETUP_IOPOLL);
+  plan.fail(Call::pread, EOPNOTSUPP, {.first = 1, .times = depth});
+  const auto report = copy(polling(depth));
+  expect_copied(report);
+  EXPECT_EQ(plan.injected(), 1U + depth);
+  EXPECT_EQ(report->polled_bytes, 0U);
+  EXPECT_EQ(report->direct_bytes, direct_bytes_);
+  EXPECT_EQ(report->polling_refused_errno, EOPNOTSUPP);
+  EXPECT_EQ(refused(*report, CopyMethod::uring), 0);
+}
+
+TEST_F(PolledCopyTest, the_real_device_is_polled_or_said_to_refuse) {
+  const auto report = copy(polling(42));
+  expect_copied(report);
+  EXPECT_EQ(report->direct_bytes, direct_bytes_);
+  EXPECT_EQ(report->polled_bytes > 0, report->polling_refused_errno == 0) << report->polling_refused_errno;
+}
+
+TEST_F(PolledCopyTest, a_ring_that_may_not_poll_is_replaced_by_one_that_waits) {
+  FaultPlan plan;
+  plan.fail(Call::io_uring_setup, ENOMEM, {.first = 1, .times = 1});
+  const auto report = copy(polling(43));
+  expect_copied(report);
+  EXPECT_EQ(plan.injected(), 1U);
+  EXPECT_EQ(report->polling_refused_errno, ENOMEM);
+  EXPECT_EQ(report->direct_bytes, direct_bytes_);
+}
+
+TEST_F(PolledCopyTest, short_results_are_gone_on_from_without_polling) {
+  FaultPlan plan;
+  plan.unset_ring_flags(IORING_SETUP_IOPOLL);
+  plan.limit(Call::pread, 30'001);
+  plan.limit(Call::pwrite, 20'003);
+  expect_copied(copy(polling(44)));
+  EXPECT_GT(plan.injected(), 100U);
+}
+
+TEST_F(PolledCopyTest, a_source_that_ends_early_is_copied_as_far_as_it_goes) {
+  const UniqueFd in = open_file(source_, O_RDONLY);
+  const UniqueFd out = open_file(destination_, O_RDWR | O_CREAT);
+  FaultPlan plan;
+  plan.unset_ring_flags(IORING_SETUP_IOPOLL);
+  const auto report = copy_range(in.get(), 0, out.get(), 0, 2 * size, polling(45));
+  ASSERT_TRUE(report) << report.error().to_string();
+  EXPECT_EQ(report->bytes_copied, size);
+  EXPECT_TRUE(read_file(destination_) == content_);
+  EXPECT_GT(report->polled_bytes, 0U);
+}
+
+TEST_F(PolledCopyTest, errors_of_the_device_stand) {
+  for (const Call call : {Call::pread, Call::pwrite}) {
+    FaultPlan plan;
+    plan.unset_ring_flags(IORING_SETUP_IOPOLL);
+    plan.fail(call, EIO, {.first = 3});
+    expect_failed_and_nothing_left(copy(polling(46)), EIO);
+    EXPECT_GE(plan.injected(), 1U);
+  }
+}
+
+TEST_F(PolledCopyTest, without_direct_nothing_is_polled_for) {
+  CopyOptions options = polling(47);
+  options.direct = false;
+  const auto report = copy(options);
+  expect_copied(report);
+  EXPECT_EQ(report->polled_bytes, 0U);
+  EXPECT_EQ(report->polling_refused_errno, 0);
+}
+
+TEST_F(UringCopyTest, where_there_is_no_direct_there_is_no_polling) {
+  CopyOptions options = by_ring();
+  options.direct = options.poll_devices = true;
+  FaultPlan plan;
+  plan.fail(Call::openat, EINVAL, {.first = 4});  // source, directory and destination come before
+  const auto report = copy_file(source_, destination_, options);
+  EXPECT_GE(plan.injected(), 1U);
+  expect_copied(report);
+  EXPECT_EQ(report->direct_bytes, 0U);
+  EXPECT_EQ(report->polling_refused_errno, EOPNOTSUPP);
+}
+
 TEST_F(UringCopyTest, a_direct_copy_that_ends_early_leaves_no_reserved_space) {
   const UniqueFd in = open_file(source_, O_RDONLY);
   const UniqueFd out = open_file(destination_, O_RDWR | O_CREAT);
@@ -272,6 +395,34 @@ TEST_F(UringCopyTest, a_direct_copy_that_ends_early_leaves_no_reserved_space) {
   ASSERT_FALSE(report);
   EXPECT_EQ(report.error().errno_value(), ENOSPC);
   EXPECT_LE(status_of(out.get()).stx_size, 10U * 65536U);
+}
+
+TEST_F(UringCopyTest, what_was_reserved_and_cannot_be_given_back_is_an_error) {
+  CopyOptions options = by_ring_or_read_write();
+  options.direct = true;
+  for (const int error : {EIO, EPERM}) {
+    FaultPlan plan;
+    plan.answer(Call::pread, 0, {.first = 20, .times = 1});  // an early end, which read_write could go on from
+    plan.fail(Call::ftruncate, error);
+    const auto report = copy(options);
+    if (plan.count(Call::fallocate) == 0) {
+      GTEST_SKIP() << "the file system of /var/tmp has no O_DIRECT, for which alone space is reserved";
+    }
+    EXPECT_EQ(plan.injected(), 2U);
+    expect_failed_and_nothing_left(report, error);
+    EXPECT_STREQ(report.error().operation, "ftruncate");
+  }
+}
+
+TEST_F(UringCopyTest, no_more_is_reserved_than_the_source_has) {
+  CopyOptions options = by_ring();
+  options.direct = true;
+  content_.clear();
+  write_file(source_, content_);
+  const FaultPlan plan;
+  expect_copied(copy(options));
+  EXPECT_EQ(plan.count(Call::fallocate), 0U);
+  EXPECT_EQ(plan.count(Call::ftruncate), 0U);
 }
 
 TEST_F(UringCopyTest, direct_ranges_that_are_not_aligned_go_through_the_cache) {

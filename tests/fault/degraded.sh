@@ -8,13 +8,14 @@ need_root "devices, owners and trusted attributes in the tree"
 source=$SCRATCH/source
 tree_generator 11 "$source" --past-path-max || exit 2
 
+options=()
 check_copy() { # NAME COMMAND...
   local name=$1
   shift
   say "$name"
-  expect "$name: ferry cp -a" "$@" "$FERRY" cp -aT "$source" "$SCRATCH/copy"
+  expect "$name: ferry cp -a" "$@" "$FERRY" cp -aT "${options[@]}" "$source" "$SCRATCH/copy"
   expect "$name: differs from the source" tree_compare "$source" "$SCRATCH/copy"
-  expect "$name: ferry cp -a over the copy" "$@" "$FERRY" cp -aT "$source" "$SCRATCH/copy"
+  expect "$name: ferry cp -a over the copy" "$@" "$FERRY" cp -aT "${options[@]}" "$source" "$SCRATCH/copy"
   expect "$name: differs from the source when copied again" tree_compare "$source" "$SCRATCH/copy"
   expect_no_temporaries "$SCRATCH/copy"
   rm -rf "$SCRATCH/copy"
@@ -24,6 +25,10 @@ check_copy "as it is, with names past PATH_MAX" env
 check_copy "32 descriptors" prlimit --nofile=32:32
 check_copy "no lockable memory" prlimit --memlock=0:0
 check_copy "a stack of 1 MiB" prlimit --stack=1048576:1048576
+options=("--method=uring,read_write")
+check_copy "io_uring with 32 descriptors" prlimit --nofile=32:32
+check_copy "io_uring without lockable memory" prlimit --memlock=0:0
+options=()
 
 if command -v strace >/dev/null && strace -f -o /dev/null true 2>/dev/null; then
   for error in $(by_form ENOSYS "ENOSYS EPERM EXDEV EINVAL"); do
@@ -34,8 +39,12 @@ if command -v strace >/dev/null && strace -f -o /dev/null true 2>/dev/null; then
     -e inject=copy_file_range:retval=0
   check_copy "no openat2" strace -f -qq -o /dev/null -e trace=openat2 \
     -e inject=openat2:error=ENOSYS
+  options=("--method=uring,read_write")
+  check_copy "io_uring takes no buffers" strace -f -qq -o /dev/null -e trace=io_uring_register \
+    -e inject=io_uring_register:error=ENOMEM
   check_copy "io_uring is forbidden" strace -f -qq -o /dev/null -e trace=io_uring_setup \
     -e inject=io_uring_setup:error=EPERM
+  options=()
 else
   echo "not run: refusals by strace (not installed or not allowed)"
 fi

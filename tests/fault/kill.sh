@@ -1,10 +1,12 @@
 #!/usr/bin/env bash
-# SIGKILL at random moments while `ferry cp -a` overwrites a tree or creates one: afterwards every name holds its old or
+# kill.sh [KIND OPTION...]: SIGKILL at random moments while `ferry cp -a OPTION...`, on a file system of this kind, overwrites a tree or creates one: afterwards every name holds its old or
 # its new content in full, and the next run that is left alone repairs everything and leaves no temporary names.
 # shellcheck source=../support/scenario.sh
 source "$(dirname "$0")/../support/scenario.sh"
 files=240
-kills=$(by_form 20 200)
+extra=("${@:2}")
+kills=$(by_form $(($# > 0 ? 5 : 20)) 200)
+(($# == 0)) || on_fs "$1"
 RANDOM=1
 
 target=$SCRATCH/target
@@ -15,9 +17,9 @@ cp -aT "$SCRATCH/version1" "$target"
 
 # How long one run takes, so that the kills fall everywhere within it.
 started=$(date +%s%N)
-"$FERRY" cp -aT "$SCRATCH/version2" "$target" || { fail "the undisturbed run failed"; finish; }
+"$FERRY" cp -aT "${extra[@]}" "$SCRATCH/version2" "$target" || { fail "the undisturbed run failed"; finish; }
 duration_us=$((($(date +%s%N) - started) / 1000))
-say "a run takes $duration_us us; $kills kills over an old tree, $kills over none"
+say "${extra[*]} a run takes $duration_us us; $kills kills over an old tree, $kills over none"
 
 killed=0
 in_the_middle=0
@@ -25,7 +27,7 @@ kill_one() { # SOURCE OPTION...
   local source=$1 delay_us pid
   shift
   delay_us=$(((RANDOM * 32768 + RANDOM) % (duration_us * 11 / 10)))
-  "$FERRY" cp "$@" -T "$source" "$target" 2>/dev/null &
+  "$FERRY" cp "$@" "${extra[@]}" -T "$source" "$target" 2>/dev/null &
   pid=$!
   sleep "$(printf '0.%06d' "$delay_us")"
   kill -KILL "$pid" 2>/dev/null

@@ -64,7 +64,8 @@ one=$!
 swapper "$seconds" pairs/all >pairs/log-2 2>&1 &
 other=$!
 runs=0
-forms=(-a -r "-a --jobs=4" "-r --remove-destination" "-a --inplace" "-a -f" "-r --keep-directory-symlink" "-r --method=read_write")
+forms=(-a -r "-a --jobs=4" "-r --remove-destination" "-a --inplace" "-a -f" "-r --keep-directory-symlink" "-r --method=read_write"
+  "-a --method=uring")
 while kill -0 "$one" 2>/dev/null; do
   form=${forms[runs % ${#forms[@]}]}
   read -ra words <<<"$form"

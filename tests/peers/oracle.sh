@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# oracle.sh FROM [TO]: generated trees on the file system FROM are copied to TO (the same if not given) by `cp -a` and by
-# `ferry cp -a`. The copies must agree with each other and with the source in everything but inode and ctime, and
+# oracle.sh FROM [TO [OPTION...]]: generated trees on the file system FROM are copied to TO (the same if not given) by `cp -a` and by
+# `ferry cp -a OPTION...`. The copies must agree with each other and with the source in everything but inode and ctime, and
 # rsync must find nothing left to do. Then the source changes and is copied again over the first copies.
 # shellcheck source=../support/scenario.sh
 source "$(dirname "$0")/../support/scenario.sh"
@@ -9,6 +9,7 @@ need cp rsync
 
 from=$1
 to=${2:-$1}
+options=("${@:3}")
 generator_options=()
 # overlayfs refuses to make a whiteout: it would mean "deleted" there.
 [[ $to == overlay ]] && generator_options+=(--without=whiteout)
@@ -48,24 +49,24 @@ fi
 
 run_seed() {
   local seed=$1 profile=$2 source=$SCRATCH/from/source by_cp=$target/by-cp by_ferry=$target/by-ferry
-  say "$from to $to, seed $seed, $profile"
+  say "$from to $to, seed $seed, $profile ${options[*]}"
   tree_generator "$seed" "$source" "--profile=$profile" "${generator_options[@]}" || exit 2
   sync -f "$source" # delayed allocation would show other block counts a moment later
   expect "cp -a" cp -aT "$source" "$by_cp"
-  expect "ferry cp -a" "$FERRY" cp -aT "$source" "$by_ferry"
+  expect "ferry cp -a" "$FERRY" cp -aT "${options[@]}" "$source" "$by_ferry"
   sync -f "$target"
   compare_copies "fresh, seed $seed" "$source" "$by_cp" "$by_ferry"
 
   tree_generator --change "$((seed + 1000))" "$source" || exit 2
   expect "cp -a over an older copy" cp -aT "$source" "$by_cp"
-  expect "ferry cp -a over an older copy" "$FERRY" cp -aT "$source" "$by_ferry"
+  expect "ferry cp -a over an older copy" "$FERRY" cp -aT "${options[@]}" "$source" "$by_ferry"
   sync -f "$target"
   compare_merged "merged, seed $seed" "$source" "$by_cp" "$by_ferry"
   expect_no_temporaries "$by_ferry"
   rm -rf "$source" "$by_cp" "$by_ferry"
 }
 
-for ((seed = 1; seed <= $(by_form 2 20); seed++)); do
+for ((seed = 1; seed <= $(by_form $((${#options[@]} > 0 ? 1 : 2)) 20); seed++)); do
   run_seed "$seed" small
 done
 if is_long; then

@@ -29,7 +29,7 @@ say "the default choice"
 check_copies
 say "-a"
 check_copies -a
-for method in copy_file_range sendfile splice read_write; do
+for method in copy_file_range sendfile splice uring read_write; do
   # A method that cannot copy such a file may say so; what it may not do is to succeed with less.
   for file in "${files[@]}"; do
     [[ -r $file ]] || continue

@@ -1,6 +1,7 @@
 // Every operation with errors and short results, on both backends: the seam makes submissions fail as it does calls.
 #include <fcntl.h>
 #include <sys/uio.h>
+#include <unistd.h>
 
 #include <gtest/gtest.h>
 
@@ -103,6 +104,23 @@ TEST_P(LoopFaults, vectors_tell_how_short_they_were) {
   EXPECT_EQ(memory, "0123......");
   EXPECT_EQ(result_of(request::WriteVector{fd.get(), vector, 5}), 3);
   EXPECT_EQ(plan.injected(), 2U);
+}
+
+TEST_P(LoopFaults, splices_and_copies_of_ranges_tell_how_short_they_were) {
+  write_file(scratch_.path("file"), "0123456789");
+  const UniqueFd in = open_file(scratch_.path("file"), O_RDONLY);
+  const UniqueFd out = open_file(scratch_.path("out"), O_RDWR | O_CREAT);
+  int ends[2] = {-1, -1};
+  ASSERT_EQ(::pipe2(ends, O_CLOEXEC), 0);
+  const UniqueFd pipe_in(ends[0]);
+  const UniqueFd pipe_out(ends[1]);
+  FaultPlan plan;
+  plan.limit(Call::splice, 4);
+  plan.limit(Call::copy_file_range, 3);
+  EXPECT_EQ(result_of(request::Splice{in.get(), 0, pipe_out.get(), at_position, 10}), 4);
+  EXPECT_EQ(result_of(request::CopyFileRange{in.get(), 0, out.get(), 0, 10}), 3);
+  EXPECT_EQ(plan.injected(), 2U);
+  EXPECT_EQ(read_file(scratch_.path("out")), "012");
 }
 
 TEST_P(LoopFaults, an_error_after_some_bytes_stands_and_the_bytes_are_told) {

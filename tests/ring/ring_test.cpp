@@ -208,6 +208,27 @@ TEST_F(RingTest, takes_submissions_by_a_kernel_thread) {
   }
 }
 
+TEST_F(RingTest, polls_for_completions_of_nothing_but_direct_transfers) {
+  Scratch scratch("/var/tmp");
+  testing::write_file(scratch.path("file"), std::string(4096, 'x'));
+  auto ring = Ring::create({.poll_completions = true});
+  ASSERT_TRUE(ring) << ring.error().to_string();
+  auto memory = Buffer::allocate(4096);
+  ASSERT_TRUE(memory);
+  const auto read_by = [&](int flags) {
+    const UniqueFd file = testing::open_file(scratch.path("file"), O_RDONLY | flags);
+    io_uring_prep_read(ring->next_submission(), file.get(), memory->data(), 4096, 0);
+    RingCompletion completion;
+    do {
+      EXPECT_TRUE(ring->submit_and_wait(1));
+    } while (!ring->next_completion(completion));
+    return completion.result;
+  };
+  EXPECT_EQ(read_by(0), -EOPNOTSUPP);
+  const int direct = read_by(O_DIRECT);
+  EXPECT_TRUE(direct == 4096 || direct == -EOPNOTSUPP) << direct << ": neither polled nor said to be impossible";
+}
+
 TEST_F(RingTest, reads_and_writes_registered_files_and_buffers) {
   Scratch scratch;
   testing::write_file(scratch.path("in"), "registered");

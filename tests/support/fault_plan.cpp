@@ -31,6 +31,7 @@ struct Plan {
   std::array<std::uint64_t, static_cast<std::size_t>(sys::Call::count_)> counts = {};
   std::uint64_t injected = 0;
   bool hides_entry_types = false;
+  unsigned ring_flags_unset = 0;
   // Submissions that were made NOPs, until they are answered. Kept when a plan ends before they are.
   struct Answer {
     int ring;
@@ -70,6 +71,7 @@ FaultPlan::FaultPlan() {
   p.answers.clear();
   answers_due = 0;
   p.hides_entry_types = false;
+  p.ring_flags_unset = 0;
   any_plan = true;
 }
 
@@ -90,6 +92,11 @@ void FaultPlan::limit(sys::Call call, std::size_t bytes, Occurrences hit) {
 void FaultPlan::hide_entry_types() {
   const std::scoped_lock lock(plan().mutex);
   plan().hides_entry_types = true;
+}
+
+void FaultPlan::unset_ring_flags(unsigned flags) {
+  const std::scoped_lock lock(plan().mutex);
+  plan().ring_flags_unset = flags;
 }
 
 std::uint64_t FaultPlan::count(sys::Call call) const {
@@ -131,6 +138,16 @@ bool detail::intercept(sys::Call call, long& result) noexcept {
     }
   }
   return false;
+}
+
+unsigned altered_ring_flags(unsigned flags) noexcept {
+  if (!any_plan) {
+    return flags;
+  }
+  Plan& p = plan();
+  const std::scoped_lock lock(p.mutex);
+  p.injected += (flags & p.ring_flags_unset) != 0 ? 1 : 0;
+  return flags & ~p.ring_flags_unset;
 }
 
 void alter_entries(void* buffer, long filled) noexcept {

@@ -35,6 +35,8 @@ class FaultPlan {
   void limit(sys::Call call, std::size_t bytes, Occurrences hit = {});
   // getdents64 tells no types (d_type is DT_UNKNOWN), as on file systems that do not store them.
   void hide_entry_types();
+  // Rings are set up without these IORING_SETUP_* flags and the caller is not told: as if the machine could.
+  void unset_ring_flags(unsigned flags);
   // Calls so far, injected ones included.
   [[nodiscard]] std::uint64_t count(sys::Call call) const;
   // All calls so far.
@@ -60,6 +62,9 @@ template <typename Function>
 auto with_fault(sys::Call call, Function&& function) noexcept -> decltype(function()) {
   return with_fault(call, function);
 }
+
+// The flags that a ring is set up with.
+unsigned altered_ring_flags(unsigned flags) noexcept;
 
 // Changes what getdents64 has filled in as the plan says.
 void alter_entries(void* buffer, long filled) noexcept;

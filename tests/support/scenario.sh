@@ -26,6 +26,7 @@ umask 022
 SCRATCH_PARENT=${FERRY_TEST_SCRATCH:-/dev/shm}
 SCRATCH=$(mktemp -d "$SCRATCH_PARENT/ferry-test-XXXXXX") || exit 2
 chmod 755 "$SCRATCH"
+scratch_root=$SCRATCH
 failures=0
 mounts=()
 
@@ -35,9 +36,9 @@ clean_up() {
     umount "${mounts[i]}" 2>/dev/null || umount --lazy "${mounts[i]}"
   done
   if [[ ${FERRY_TEST_KEEP:-0} == 1 && $failures -gt 0 ]]; then
-    echo "kept: $SCRATCH (without its mounts)"
+    echo "kept: $scratch_root (without its mounts)"
   else
-    rm -rf "$SCRATCH"
+    rm -rf "$scratch_root"
   fi
   exit "$status"
 }
@@ -101,6 +102,12 @@ mount_fs() {
       ;;
   esac >"$SCRATCH/mount.log" 2>&1 || skip "cannot mount $kind here: $(tail -n 1 "$SCRATCH/mount.log")"
   mounts+=("$directory")
+}
+
+# on_fs KIND: from here on $SCRATCH is the root of an empty file system of this kind.
+on_fs() {
+  mount_fs "$1" scratch
+  SCRATCH=$SCRATCH/scratch
 }
 
 make_image() {
