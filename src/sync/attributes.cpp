@@ -125,8 +125,7 @@ int set_times_of(const SyncJob& job, const struct statx& source, MetadataTarget 
   if (keeps) {
     times[1] = {source.stx_mtime.tv_sec, source.stx_mtime.tv_nsec};
   }
-  int result =
-      sys::utimensat(to.fd, to.path_only ? "" : nullptr, times.data(), to.path_only ? AT_EMPTY_PATH : 0);
+  int result = sys::utimensat(to.fd, to.path_only ? "" : nullptr, times.data(), to.path_only ? AT_EMPTY_PATH : 0);
   if (result == -EINVAL && to.path_only) {  // before Linux 5.8
     result = sys::utimensat(AT_FDCWD, path_of_fd(to.fd).c_str(), times.data(), 0);
   }
@@ -137,7 +136,8 @@ int set_times_of(const SyncJob& job, const struct statx& source, MetadataTarget 
 
 bool keeps_times(const SyncOptions& options, std::uint32_t mode) noexcept {
   if (S_ISDIR(mode)) {
-    return options.times && !options.omit_dir_times;
+    // Backups beside their files imply -O: rsync(1), --backup.
+    return options.times && !options.omit_dir_times && !(options.backup && options.backup_dir.empty());
   }
   return options.times && !(S_ISLNK(mode) && options.omit_link_times);
 }

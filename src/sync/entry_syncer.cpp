@@ -97,8 +97,8 @@ bool EntrySyncer::find(const Directory& from, const char* name, bool is_operand,
   if (result < 0) {
     const bool is_gone = result == -ENOENT && !is_operand;
     struct statx link = {};
-    const bool is_dangling = is_gone && entry.follows &&
-                             sys::statx(from.source_fd(), name, AT_SYMLINK_NOFOLLOW, STATX_TYPE, link) == 0;
+    const bool is_dangling =
+        is_gone && entry.follows && sys::statx(from.source_fd(), name, AT_SYMLINK_NOFOLLOW, STATX_TYPE, link) == 0;
     job_.fail(is_gone && !is_dangling ? SyncProblem::vanished : SyncProblem::cannot_stat_source, -result, "statx",
               entry.source_path());
     return false;
@@ -111,8 +111,8 @@ bool EntrySyncer::look_at_destination(SyncEntry& entry) {
   if (entry.directory.is_new || !entry.directory.destination) {
     return true;
   }
-  const int result = sys::statx(entry.directory.destination_fd(), entry.name, AT_SYMLINK_NOFOLLOW, STATX_BASIC_STATS,
-                                entry.existing);
+  const int result =
+      sys::statx(entry.directory.destination_fd(), entry.name, AT_SYMLINK_NOFOLLOW, STATX_BASIC_STATS, entry.existing);
   if (result < 0 && result != -ENOENT) {
     job_.fail(SyncProblem::cannot_create, -result, "statx", entry.path);
     return false;
@@ -185,10 +185,9 @@ EntrySyncer::Outcome EntrySyncer::sync(const SyncDirectoryRef& self, SyncEntry& 
 bool EntrySyncer::sync_non_directory(SyncEntry& entry) {
   const std::uint32_t mode = entry.source.stx_mode;
   is_done_ = false;
-  const bool is_left_out = (S_ISLNK(mode) && (options_.symlinks == SymlinkMode::skip ||
-                                              options_.symlinks == SymlinkMode::only_unsafe)) ||
-                           (is_device(mode) && !options_.devices) ||
-                           ((S_ISFIFO(mode) || S_ISSOCK(mode)) && !options_.specials);
+  const bool is_left_out =
+      (S_ISLNK(mode) && (options_.symlinks == SymlinkMode::skip || options_.symlinks == SymlinkMode::only_unsafe)) ||
+      (is_device(mode) && !options_.devices) || ((S_ISFIFO(mode) || S_ISSOCK(mode)) && !options_.specials);
   if (is_left_out) {
     tell(entry, SyncAction::skipped_non_regular, 0);
     return false;
@@ -257,8 +256,8 @@ bool EntrySyncer::is_unchanged(const SyncEntry& entry, int dirfd, const char* na
 
 // Takes away what stands where a non-directory, or a directory, is to be.
 bool EntrySyncer::make_way(SyncEntry& entry) {
-  if (!remover_.remove(entry.directory, entry.name, file_type_of_mode(entry.existing.stx_mode),
-                       clears_directories())) {
+  if (!remover_.make_way(entry.directory, entry.name, file_type_of_mode(entry.existing.stx_mode),
+                         clears_directories())) {
     job_.fail(SyncProblem::cannot_create, S_ISDIR(entry.existing.stx_mode) ? ENOTEMPTY : EEXIST, "make way",
               entry.path);
     return false;
@@ -331,8 +330,77 @@ EntrySyncer::Outcome EntrySyncer::sync_directory(SyncEntry& entry) {
     }
   }
   count_created(entry);
-  tell(entry, SyncAction::created, 0);
+  tell_created_beside_basis(entry, {});
   return Outcome::enter_new;
+}
+
+// What is new here, but was in another tree, is told with what differs from there.
+void EntrySyncer::tell_created_beside_basis(const SyncEntry& entry, std::string_view target) {
+  struct statx found = {};
+  const DirectoryRef* basis = find_in_basis(entry, found);
+  if (basis == nullptr) {
+    tell(entry, SyncAction::created, 0, target);
+    return;
+  }
+  std::uint16_t changes = attribute_changes(job_, entry.source, found);
+  changes |= extended_changes(job_, entry.source_dirfd(), entry.source_name, (*basis)->source_fd(), entry.name, false);
+  if (S_ISDIR(entry.source.stx_mode) && changes == 0 && !options_.report_unchanged) {
+    return;
+  }
+  SyncEntry known = entry;
+  known.exists = true;
+  tell(known, SyncAction::created, changes, target);
+}
+
+// The first of the other trees that has an entry of this type.
+const DirectoryRef* EntrySyncer::find_in_basis(const SyncEntry& entry, struct statx& found) {
+  for (const DirectoryRef& basis : entry.directory.basis) {
+    if (basis && sys::statx(basis->source_fd(), entry.name, AT_SYMLINK_NOFOLLOW, STATX_BASIC_STATS, found) == 0 &&
+        is_same_kind(found.stx_mode, entry.source.stx_mode)) {
+      return &basis;
+    }
+  }
+  return nullptr;
+}
+
+// For symlinks and special files: whether another tree has the very same, which then is left out, or linked. `target`:
+// a symlink's.
+bool EntrySyncer::use_basis_of_special(SyncEntry& entry, std::string_view target) {
+  struct statx found = {};
+  const DirectoryRef* const basis = entry.exists ? nullptr : find_in_basis(entry, found);
+  if (basis == nullptr || attribute_changes(job_, entry.source, found) != 0) {
+    return false;
+  }
+  const int basis_fd = (*basis)->source_fd();
+  if (S_ISLNK(found.stx_mode)) {
+    const auto existing = read_link(basis_fd, entry.name);
+    if (!existing || *existing != target) {
+      return false;
+    }
+  } else if (is_device(found.stx_mode) && (found.stx_rdev_major != entry.source.stx_rdev_major ||
+                                           found.stx_rdev_minor != entry.source.stx_rdev_minor)) {
+    return false;
+  }
+  const std::uint16_t extended =
+      extended_changes(job_, entry.source_dirfd(), entry.source_name, basis_fd, entry.name, S_ISLNK(found.stx_mode));
+  const BasisDirectory::Kind kind = options_.basis[static_cast<std::size_t>(basis - entry.directory.basis.data())].kind;
+  if (extended != 0 || kind == BasisDirectory::Kind::copy || kind == BasisDirectory::Kind::reflink) {
+    return false;
+  }
+  if (kind == BasisDirectory::Kind::link) {
+    const int result =
+        options_.dry_run ? 0 : sys::linkat(basis_fd, entry.name, entry.directory.destination_fd(), entry.name, 0);
+    if (result < 0) {
+      return false;  // it is made anew, which tells what is wrong
+    }
+    entry.directory.is_touched = true;
+    count_created(entry);
+    if (options_.report_unchanged) {
+      tell(entry, SyncAction::hard_linked, 0, target);
+    }
+  }
+  is_done_ = true;
+  return true;
 }
 
 // ------------------------------------------------------------------------------------------ regular files
@@ -369,10 +437,16 @@ void EntrySyncer::sync_regular(SyncEntry& entry) {
       return;
     }
   }
-  if (is_file && options_.checksum) {
+  // An older version in another tree: what is told is what differs from that.
+  struct statx other = {};
+  const bool is_elsewhere = !entry.exists && find_in_basis(entry, other) != nullptr;
+  if (is_elsewhere) {
+    changes = attribute_changes(job_, entry.source, other);
+  }
+  if ((is_file || is_elsewhere) && options_.checksum) {
     changes |= bit(SyncChange::content);
   }
-  if (entry.exists && !keeps_times(options_, entry.source.stx_mode)) {
+  if ((entry.exists || is_elsewhere) && !keeps_times(options_, entry.source.stx_mode)) {
     changes |= bit(SyncChange::time) | bit(SyncChange::time_now);
   }
   std::optional<FileWriter::Written> written;
@@ -395,6 +469,7 @@ void EntrySyncer::sync_regular(SyncEntry& entry) {
   report_.matched_bytes += written->matched_bytes;
   report_.data.merge(written->report);
   is_done_ = !written->report.source_changed;
+  entry.exists |= is_elsewhere;
   tell(entry, SyncAction::transferred, changes, {}, &*written);
 }
 
@@ -482,7 +557,7 @@ std::optional<bool> EntrySyncer::use_basis(SyncEntry& entry) {
   }
   report_.data.merge(written->report);
   count_created(entry);
-  tell(entry, SyncAction::created, 0, {}, &*written);
+  tell_created_beside_basis(entry, {});
   return true;
 }
 
@@ -515,9 +590,12 @@ void EntrySyncer::sync_symlink(SyncEntry& entry) {
       changes |= bit(SyncChange::time) | bit(SyncChange::time_now);
     }
   }
+  if (use_basis_of_special(entry, *target)) {
+    return;
+  }
   const int dirfd = options_.dry_run && !entry.directory.destination ? -1 : entry.directory.destination_fd();
-  make_by_rename(entry, changes, [&](const char* name) { return sys::symlinkat(target->c_str(), dirfd, name); },
-                 *target);
+  make_by_rename(
+      entry, changes, [&](const char* name) { return sys::symlinkat(target->c_str(), dirfd, name); }, *target);
 }
 
 void EntrySyncer::sync_special(SyncEntry& entry) {
@@ -537,6 +615,9 @@ void EntrySyncer::sync_special(SyncEntry& entry) {
     if (!keeps_times(options_, mode)) {
       changes |= bit(SyncChange::time) | bit(SyncChange::time_now);
     }
+  }
+  if (use_basis_of_special(entry, {})) {
+    return;
   }
   const int dirfd = options_.dry_run && !entry.directory.destination ? -1 : entry.directory.destination_fd();
   make_by_rename(entry, changes,
@@ -672,7 +753,9 @@ bool EntrySyncer::link_to(SyncEntry& entry, const LinkName& first) {
                                       STATX_BASIC_STATS, target) == 0 &&
                            identity_of(target) == identity_of(entry.existing);
     if (!is_linked || options_.report_unchanged) {
-      tell(entry, SyncAction::hard_linked, 0, is_linked ? std::string_view() : first_path);
+      tell(entry, SyncAction::hard_linked,
+           entry.exists && !is_linked ? attribute_changes(job_, entry.source, entry.existing) : 0,
+           is_linked ? std::string_view() : first_path);
     }
     return true;
   }
@@ -723,7 +806,8 @@ bool EntrySyncer::link_to(SyncEntry& entry, const LinkName& first) {
   }
   entry.directory.is_touched = true;
   count_created(entry);
-  tell(entry, SyncAction::hard_linked, 0, first_path);
+  tell(entry, SyncAction::hard_linked, entry.exists ? attribute_changes(job_, entry.source, entry.existing) : 0,
+       first_path);
   if (options_.remove_source_files) {
     remove_source(entry);
   }

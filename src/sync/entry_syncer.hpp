@@ -16,9 +16,9 @@ namespace ferry {
 class EntrySyncer {
  public:
   struct Hooks {
-    std::function<void(SyncDirectory&)> hold;    // keeps a directory from being finished
+    std::function<void(SyncDirectory&)> hold;      // keeps a directory from being finished
     std::function<void(SyncDirectoryRef)> let_go;  // ends that
-    std::function<bool(SyncDirectory&)> pin;     // opens what is needed of a directory; reports failures
+    std::function<bool(SyncDirectory&)> pin;       // opens what is needed of a directory; reports failures
     std::function<void(SyncDirectory&)> unpin;
   };
   EntrySyncer(SyncJob& job, Backups& backups, LinkGroups& links, Hooks hooks);
@@ -55,6 +55,9 @@ class EntrySyncer {
   bool is_kept(const SyncEntry& entry);
   bool is_unchanged(const SyncEntry& entry, int dirfd, const char* name, const struct statx& existing, bool& is_known);
   std::optional<bool> use_basis(SyncEntry& entry);
+  bool use_basis_of_special(SyncEntry& entry, std::string_view target);
+  static const DirectoryRef* find_in_basis(const SyncEntry& entry, struct statx& found);
+  void tell_created_beside_basis(const SyncEntry& entry, std::string_view target);
   bool update_attributes(const SyncEntry& entry, std::uint16_t changes);
   bool make_way(SyncEntry& entry);
   void remove_source(const SyncEntry& entry);

@@ -85,8 +85,7 @@ bool is_ordinary(SyncDirectory& directory) {
     return false;
   }
   if (!directory.has_default_acl) {
-    directory.has_default_acl =
-        sys::fgetxattr(directory.destination_fd(), "system.posix_acl_default", nullptr, 0) > 0;
+    directory.has_default_acl = sys::fgetxattr(directory.destination_fd(), "system.posix_acl_default", nullptr, 0) > 0;
   }
   return !*directory.has_default_acl;
 }
@@ -118,18 +117,17 @@ std::optional<FileWriter::Written> FileWriter::fail(const SyncEntry& entry, cons
 }
 
 bool FileWriter::open_source(const SyncEntry& entry, Source& source) {
-  const int flags = O_RDONLY | O_NONBLOCK | (entry.follows ? 0 : O_NOFOLLOW) |
-                    (job_.options.open_noatime ? O_NOATIME : 0);
-  source.fd.reset(job_.descriptors.open_within_budget(
-      [&] { return sys::openat(entry.source_dirfd(), entry.source_name, flags); }));
+  const int flags =
+      O_RDONLY | O_NONBLOCK | (entry.follows ? 0 : O_NOFOLLOW) | (job_.options.open_noatime ? O_NOATIME : 0);
+  source.fd.reset(
+      job_.descriptors.open_within_budget([&] { return sys::openat(entry.source_dirfd(), entry.source_name, flags); }));
   if (!source.fd) {
     const int error = -source.fd.get();
     job_.fail(error == ENOENT ? SyncProblem::vanished : SyncProblem::cannot_open_source, error, "openat",
               entry.source_path());
     return false;
   }
-  if (const int result = sys::statx(source.fd.get(), "", AT_EMPTY_PATH, STATX_BASIC_STATS, source.status);
-      result < 0) {
+  if (const int result = sys::statx(source.fd.get(), "", AT_EMPTY_PATH, STATX_BASIC_STATS, source.status); result < 0) {
     job_.fail(SyncProblem::cannot_stat_source, -result, "statx", entry.source_path());
     return false;
   }
@@ -180,8 +178,8 @@ std::optional<FileWriter::Written> FileWriter::write_from(const SyncEntry& entry
 
 std::optional<FileWriter::Written> FileWriter::copy_all(const SyncEntry& entry, Source& source, int out,
                                                         std::uint64_t old_size) {
-  const auto copied = copier_.copy(source.fd.get(), source.status, out, old_size,
-                                   device_of(entry.directory.destination_status));
+  const auto copied =
+      copier_.copy(source.fd.get(), source.status, out, old_size, device_of(entry.directory.destination_status));
   if (!copied) {
     return fail(entry, copied.error());
   }

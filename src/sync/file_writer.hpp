@@ -52,7 +52,7 @@ class FileWriter {
   SyncJob& job_;
   Backups& backups_;
   FileCopier copier_;
-  std::vector<std::byte> left_;   // of contents that are compared
+  std::vector<std::byte> left_;  // of contents that are compared
   std::vector<std::byte> right_;
 };
 

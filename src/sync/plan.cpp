@@ -112,8 +112,7 @@ class PlanMaker {
 
   bool is_there(const Directory& directory, const std::string& name, const std::string& operand) {
     struct statx status = {};
-    const int result =
-        sys::statx(directory.source_fd(), name.c_str(), AT_SYMLINK_NOFOLLOW, STATX_TYPE, status);
+    const int result = sys::statx(directory.source_fd(), name.c_str(), AT_SYMLINK_NOFOLLOW, STATX_TYPE, status);
     if (result < 0) {
       job_.fail(SyncProblem::cannot_stat_source, -result, "statx", operand);
     }
@@ -166,8 +165,8 @@ Result<DirectoryRef> open_operand(SyncJob& job, const DirectoryRef& anchor, cons
   DirectoryRef directory(new Directory(anchor, path));
   directory->source_operand = path;
   directory->follow_source = true;
-  directory->source.reset(job.descriptors.open_within_budget(
-      [&] { return sys::openat(AT_FDCWD, path.c_str(), O_RDONLY | O_DIRECTORY); }));
+  directory->source.reset(
+      job.descriptors.open_within_budget([&] { return sys::openat(AT_FDCWD, path.c_str(), O_RDONLY | O_DIRECTORY); }));
   if (!directory->source) {
     return fail(-directory->source.get(), "openat", path);
   }

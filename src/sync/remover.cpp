@@ -17,8 +17,7 @@ constexpr std::size_t most_open_levels = 16;
 
 FileType type_of(int dirfd, const char* name, FileType told) {
   struct statx status = {};
-  if (told != FileType::unknown ||
-      sys::statx(dirfd, name, AT_SYMLINK_NOFOLLOW, STATX_TYPE, status) < 0) {
+  if (told != FileType::unknown || sys::statx(dirfd, name, AT_SYMLINK_NOFOLLOW, STATX_TYPE, status) < 0) {
     return told;
   }
   return file_type_of_mode(status.stx_mode);
@@ -39,6 +38,9 @@ void count_entry(SyncReport::Counts& counts, FileType type) noexcept {
 }
 
 void Remover::note(FileType type, std::string_view path) {
+  if (!is_deletion(path)) {
+    return;
+  }
   count_entry(deleted_, type);
   if (job_.wants_events()) {
     SyncEvent event;
@@ -47,6 +49,13 @@ void Remover::note(FileType type, std::string_view path) {
     event.path = path;
     job_.event(event);
   }
+}
+
+bool Remover::make_way(SyncDirectory& directory, const char* name, FileType type, bool recursive) {
+  made_way_ = directory.path_of(name);
+  const bool is_gone = remove(directory, name, type, recursive);
+  made_way_.clear();
+  return is_gone;
 }
 
 bool Remover::remove(SyncDirectory& directory, const char* name, FileType told_type, bool recursive) {
@@ -180,10 +189,10 @@ bool Remover::read(Level& level) {
 }
 
 bool Remover::remove_file(int dirfd, std::string_view directory_path, const char* name, FileType type) {
-  if (!job_.take_deletion()) {
+  const std::string path = joined(directory_path, name);
+  if (is_deletion(path) && !job_.take_deletion()) {
     return false;
   }
-  const std::string path = joined(directory_path, name);
   if (job_.options.backup && !backups_.is_backup_name(name)) {
     if (!backups_.make(dirfd, directory_path, name, /*keep_name=*/false)) {
       return false;
@@ -204,7 +213,7 @@ bool Remover::remove_empty_directory(int dirfd, const char* name, const std::str
     job_.fail(SyncProblem::cannot_delete_not_empty, ENOTEMPTY, "unlinkat", path);
     return false;
   }
-  if (!job_.take_deletion()) {
+  if (is_deletion(path) && !job_.take_deletion()) {
     return false;
   }
   if (!job_.options.dry_run) {

@@ -22,6 +22,9 @@ class Remover {
   // Deletes `name` of the pinned directory, with all below it that no filter rule protects. `recursive`: else a
   // directory must be empty. True if it is gone (or would be: dry run).
   bool remove(SyncDirectory& directory, const char* name, FileType type, bool recursive);
+  // The same for what is in the way of an entry of another type, which itself is no deletion: it is neither told nor
+  // counted, but what it held is.
+  bool make_way(SyncDirectory& directory, const char* name, FileType type, bool recursive);
 
   [[nodiscard]] const SyncReport::Counts& deleted() const noexcept { return deleted_; }
 
@@ -39,6 +42,7 @@ class Remover {
     std::shared_ptr<const FilterRules> rules;
     bool keeps_something = false;
   };
+  [[nodiscard]] bool is_deletion(std::string_view path) const noexcept { return path != made_way_; }
   bool remove_file(int dirfd, std::string_view directory_path, const char* name, FileType type);
   bool remove_empty_directory(int dirfd, const char* name, const std::string& path, bool keeps_something);
   bool enter(int dirfd, const char* name, std::string path, const std::shared_ptr<const FilterRules>& rules,
@@ -50,6 +54,7 @@ class Remover {
   SyncJob& job_;
   Backups& backups_;
   SyncReport::Counts deleted_;
+  std::string made_way_;  // path of what is not told
 };
 
 }  // namespace ferry

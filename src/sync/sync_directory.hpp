@@ -25,10 +25,10 @@ struct PlanNode {
   std::map<std::string, std::unique_ptr<PlanNode>, std::less<>> children;
   // Where the entry is. Empty: under the same name in the sources of the directory that this is a child of.
   std::vector<Location> locations;
-  bool contents = false;   // what the directory holds takes part, too
-  bool recursive = false;  // and what its subdirectories hold
-  bool is_implied = false; // a parent that --relative names on the way
-  std::string shown_name;  // in events, if another than the destination's
+  bool contents = false;    // what the directory holds takes part, too
+  bool recursive = false;   // and what its subdirectories hold
+  bool is_implied = false;  // a parent that --relative names on the way
+  std::string shown_name;   // in events, if another than the destination's
 };
 
 struct SyncDirectory {
@@ -40,15 +40,15 @@ struct SyncDirectory {
   const PlanNode* plan = nullptr;
   std::shared_ptr<const FilterRules> rules;           // the sender's
   std::shared_ptr<const FilterRules> receiver_rules;  // with the per-directory files that the destination has
-  bool contents = true;    // the entries of `sources` take part
-  bool recursive = true;   // subdirectories are entered
-  bool is_new = false;     // made by this job: it holds nothing else
-  bool is_at_mount = false;  // -x: not entered
-  bool has_attributes = false;  // source_status is to be given to the destination at the end
+  bool contents = true;                               // the entries of `sources` take part
+  bool recursive = true;                              // subdirectories are entered
+  bool is_new = false;                                // made by this job: it holds nothing else
+  bool is_at_mount = false;                           // -x: not entered
+  bool has_attributes = false;                        // source_status is to be given to the destination at the end
   struct statx source_status = {};
   struct statx destination_status = {};
-  std::atomic<bool> is_touched = false;     // something was made or removed in the destination: its times changed
-  std::atomic<bool> has_read_error = false; // nothing is deleted here
+  std::atomic<bool> is_touched = false;      // something was made or removed in the destination: its times changed
+  std::atomic<bool> has_read_error = false;  // nothing is deleted here
   std::uint32_t added_mode_bits = 0;
   std::optional<bool> has_default_acl;
   std::atomic<std::uint32_t> pending = 1;

@@ -11,8 +11,8 @@ namespace ferry {
 
 struct SyncEntry {  // NOLINT(*-member-init)
   SyncDirectory& directory;
-  const char* name;            // in the destination
-  std::string path;            // as events tell it
+  const char* name;  // in the destination
+  std::string path;  // as events tell it
   const Directory* source_directory = nullptr;
   const char* source_name = nullptr;
   bool follows = false;        // the source may be a symlink, and stands for what it leads to

@@ -176,9 +176,7 @@ void SyncTraversal::work(unsigned worker, Task&& task) {
 
 void SyncTraversal::let_go(SyncDirectoryRef directory) {
   while (directory && directory->pending.fetch_sub(1) == 1) {
-    if (directory->parent || pass_ == Pass::transfer) {
-      finish(*directory);
-    }
+    finish(*directory);
     if (!directory->parent) {
       return;
     }
@@ -199,8 +197,11 @@ void SyncTraversal::let_go(SyncDirectoryRef directory) {
 
 // Everything below is there: the directory's own attributes, which what was made in it has changed, are set.
 void SyncTraversal::finish(SyncDirectory& directory) {
-  if (!directory.destination || options_.dry_run || pass_ == Pass::deletions) {
+  if (!directory.destination || options_.dry_run) {
     return;
+  }
+  if (pass_ == Pass::deletions && (!directory.is_touched || options_.delete_mode == DeleteMode::before)) {
+    return;  // it is as the transfer left it, or still to be dealt with
   }
   const bool sets = directory.has_attributes;
   const bool syncs = options_.fsync && directory.is_touched;
@@ -208,8 +209,8 @@ void SyncTraversal::finish(SyncDirectory& directory) {
     return;
   }
   std::uint16_t changes = attribute_changes(job_, directory.source_status, directory.destination_status);
-  if (!directory.is_new && !directory.is_touched && changes == 0 && directory.added_mode_bits == 0 &&
-      !options_.acls && !options_.xattrs && !syncs) {
+  if (!directory.is_new && !directory.is_touched && changes == 0 && directory.added_mode_bits == 0 && !options_.acls &&
+      !options_.xattrs && !syncs) {
     return;
   }
   if (auto pinned = job_.descriptors.pin(*directory.destination); !pinned) {
@@ -229,11 +230,11 @@ void SyncTraversal::finish(SyncDirectory& directory) {
         job_.descriptors.pin(*directory.sources.front())) {
       from = directory.sources.front()->source_fd();
     }
-    const std::uint32_t mode = directory.is_new && !options_.permissions
-                                   ? (now.stx_mode & (directory.source_status.stx_mode | 07000U)) & permission_bits
-                                   : wanted_mode(job_, directory.source_status,
-                                                 directory.added_mode_bits != 0 ? directory.destination_status.stx_mode
-                                                                                : now.stx_mode);
+    const std::uint32_t mode =
+        directory.is_new && !options_.permissions
+            ? (now.stx_mode & (directory.source_status.stx_mode | 07000U)) & permission_bits
+            : wanted_mode(job_, directory.source_status,
+                          directory.added_mode_bits != 0 ? directory.destination_status.stx_mode : now.stx_mode);
     (void)set_attributes(job_, {from, false}, directory.source_status, {fd, false},
                          {.mode = now.stx_mode & permission_bits,
                           .uid = now.stx_uid,
@@ -328,8 +329,8 @@ void SyncTraversal::read_source(SyncDirectory& directory, std::uint32_t index, E
 }
 
 bool SyncTraversal::takes_part(const SyncDirectory& directory, const char* name, FileType& type, int dirfd) const {
-  const bool may_lead_elsewhere = type == FileType::symlink && (options_.symlinks == SymlinkMode::dereference ||
-                                                                options_.copy_dirlinks);
+  const bool may_lead_elsewhere =
+      type == FileType::symlink && (options_.symlinks == SymlinkMode::dereference || options_.copy_dirlinks);
   if (type == FileType::unknown || may_lead_elsewhere) {
     struct statx status = {};
     if (sys::statx(dirfd, name, may_lead_elsewhere ? 0 : AT_SYMLINK_NOFOLLOW, STATX_TYPE, status) == 0) {
@@ -346,11 +347,8 @@ void SyncTraversal::visit(unsigned worker, const SyncDirectoryRef& directory, co
     if (end - i > 1 && scheduler_.has_idle_worker()) {
       const std::size_t middle = i + (end - i + 1) / 2;
       directory->pending.fetch_add(1);
-      scheduler_.push(worker, Task{.kind = Task::Kind::visit,
-                                   .directory = directory,
-                                   .list = list,
-                                   .begin = middle,
-                                   .end = end});
+      scheduler_.push(
+          worker, Task{.kind = Task::Kind::visit, .directory = directory, .list = list, .begin = middle, .end = end});
       note_cost(0);
       end = middle;
     }
@@ -643,8 +641,7 @@ bool SyncTraversal::open_destination(SyncDirectory& child, SyncDirectory& parent
   }
   if (!child.destination && error == EACCES && !job_.is_root) {
     // Ours, but closed to us: opened for the time of the job.
-    const UniqueFd path(
-        sys::openat(parent.destination_fd(), entrance.name.c_str(), O_PATH | O_DIRECTORY | O_NOFOLLOW));
+    const UniqueFd path(sys::openat(parent.destination_fd(), entrance.name.c_str(), O_PATH | O_DIRECTORY | O_NOFOLLOW));
     struct statx status = {};
     if (path && sys::statx(path.get(), "", AT_EMPTY_PATH, STATX_BASIC_STATS, status) == 0 &&
         sys::fchmodat(AT_FDCWD, ("/proc/self/fd/" + std::to_string(path.get())).c_str(),
@@ -795,8 +792,7 @@ void SyncTraversal::enter_for_deletions(unsigned worker, const SyncDirectoryRef&
   entrance->first_source = source_index;
   entrance->plan = listed.plan;
   directory->pending.fetch_add(1);
-  scheduler_.push(worker,
-                  Task{.kind = Task::Kind::enter, .directory = directory, .entrance = std::move(entrance)});
+  scheduler_.push(worker, Task{.kind = Task::Kind::enter, .directory = directory, .entrance = std::move(entrance)});
 }
 
 }  // namespace ferry

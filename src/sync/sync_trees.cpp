@@ -163,10 +163,6 @@ class Run {
   }
 
   std::expected<void, SyncFailure> make_destination(const std::string& destination) {
-    if (options_.existing) {
-      return refuse(SyncExit::file_io, ENOENT, "the destination is not there, and --existing makes nothing",
-                    destination);
-    }
     if (options_.mkpath) {
       const std::size_t last = destination.find_last_not_of('/');
       const std::size_t slash = last == std::string::npos ? last : destination.rfind('/', last);
@@ -264,7 +260,8 @@ class Run {
     event.path = ".";
     if (!root.is_new) {
       event.changes = attribute_changes(job_, root.source_status, root.destination_status);
-      event.changes |= extended_changes(job_, root.sources.front()->source_fd(), ".", root.destination_fd(), ".", false);
+      event.changes |=
+          extended_changes(job_, root.sources.front()->source_fd(), ".", root.destination_fd(), ".", false);
     }
     if (root.is_new || event.changes != 0 || options_.report_unchanged) {
       job_.event(event);
@@ -287,8 +284,7 @@ class Run {
     }
     tell_root(*root);
     traversal.run(SyncTraversal::Pass::transfer, root);
-    const bool deletes_last =
-        options_.delete_mode == DeleteMode::after || options_.delete_mode == DeleteMode::delay;
+    const bool deletes_last = options_.delete_mode == DeleteMode::after || options_.delete_mode == DeleteMode::delay;
     if (deletes_last && destination_ && !job_.stopped()) {
       traversal.run(SyncTraversal::Pass::deletions, make_root());
     }
