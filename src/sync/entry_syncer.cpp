@@ -344,7 +344,7 @@ void EntrySyncer::tell_created_beside_basis(const SyncEntry& entry, std::string_
   }
   std::uint16_t changes = attribute_changes(job_, entry.source, found);
   changes |= extended_changes(job_, entry.source_dirfd(), entry.source_name, (*basis)->source_fd(), entry.name, false);
-  if (S_ISDIR(entry.source.stx_mode) && changes == 0 && !options_.report_unchanged) {
+  if (changes == 0 && !options_.report_unchanged) {
     return;
   }
   SyncEntry known = entry;
@@ -411,24 +411,21 @@ void EntrySyncer::sync_regular(SyncEntry& entry) {
     return;
   }
   const bool is_file = entry.exists && S_ISREG(entry.existing.stx_mode);
-  if (is_file && (options_.append || options_.append_verify) && entry.existing.stx_size >= entry.source.stx_size &&
-      !(entry.existing.stx_size == entry.source.stx_size)) {
-    is_done_ = true;
-    return;  // --append: only what is shorter is updated
-  }
   std::uint16_t changes = is_file ? attribute_changes(job_, entry.source, entry.existing) : 0;
   if (is_file) {
     changes |= extended_changes(job_, entry.source_dirfd(), entry.source_name, entry.directory.destination_fd(),
                                 entry.name, false);
-    if (is_unchanged(entry, entry.directory.destination_fd(), entry.name, entry.existing, is_known) ||
-        ((options_.append || options_.append_verify) && entry.existing.stx_size == entry.source.stx_size &&
-         !options_.checksum)) {
+    if (is_unchanged(entry, entry.directory.destination_fd(), entry.name, entry.existing, is_known)) {
       is_done_ = update_attributes(entry, changes);
       tell(entry, SyncAction::none, changes);
       return;
     }
     if (!is_known) {
       return;
+    }
+    if ((options_.append || options_.append_verify) && entry.existing.stx_size >= entry.source.stx_size) {
+      is_done_ = true;
+      return;  // only what is shorter is updated
     }
   }
   if (!entry.exists && !entry.directory.basis.empty()) {

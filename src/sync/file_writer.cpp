@@ -84,10 +84,12 @@ bool is_ordinary(SyncDirectory& directory) {
   if ((directory.destination_status.stx_mode & S_ISGID) != 0) {
     return false;
   }
-  if (!directory.has_default_acl) {
-    directory.has_default_acl = sys::fgetxattr(directory.destination_fd(), "system.posix_acl_default", nullptr, 0) > 0;
+  using DefaultAcl = SyncDirectory::DefaultAcl;
+  if (directory.default_acl == DefaultAcl::unknown) {
+    const bool has_one = sys::fgetxattr(directory.destination_fd(), "system.posix_acl_default", nullptr, 0) > 0;
+    directory.default_acl = has_one ? DefaultAcl::present : DefaultAcl::absent;
   }
-  return !*directory.has_default_acl;
+  return directory.default_acl == DefaultAcl::absent;
 }
 
 }  // namespace

@@ -15,6 +15,18 @@ namespace {
 // Of a deep tree only the lowest directories are held open; the others are found again through "..".
 constexpr std::size_t most_open_levels = 16;
 
+// What rmdir(2) would find.
+bool holds_something(int dirfd, const char* name) {
+  const UniqueFd fd(sys::openat(dirfd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW));
+  const auto batch = std::make_unique_for_overwrite<EntryBatch>();
+  while (fd && batch->read(fd.get()) > 0) {
+    if (!batch->offsets.empty()) {
+      return true;
+    }
+  }
+  return false;
+}
+
 FileType type_of(int dirfd, const char* name, FileType told) {
   struct statx status = {};
   if (told != FileType::unknown || sys::statx(dirfd, name, AT_SYMLINK_NOFOLLOW, STATX_TYPE, status) < 0) {
@@ -34,6 +46,12 @@ void count_entry(SyncReport::Counts& counts, FileType type) noexcept {
     case FileType::fifo:
     case FileType::socket: ++counts.specials; break;
     default: ++counts.regular; break;
+  }
+}
+
+void Remover::note_touched(SyncDirectory& directory, bool is_gone) noexcept {
+  if (is_gone) {
+    directory.is_touched = true;  // other workers set it, too: it is never set to false
   }
 }
 
@@ -63,13 +81,14 @@ bool Remover::remove(SyncDirectory& directory, const char* name, FileType told_t
   const FileType type = type_of(dirfd, name, told_type);
   if (type != FileType::directory) {
     const bool is_gone = remove_file(dirfd, directory.path, name, type);
-    directory.is_touched = directory.is_touched || is_gone;
+    note_touched(directory, is_gone);
     return is_gone;
   }
   std::vector<Level> levels;
   if (!recursive) {
-    const bool is_gone = remove_empty_directory(dirfd, name, directory.path_of(name), false);
-    directory.is_touched = directory.is_touched || is_gone;
+    const bool is_gone = remove_empty_directory(dirfd, name, directory.path_of(name),
+                                                job_.options.dry_run && holds_something(dirfd, name));
+    note_touched(directory, is_gone);
     return is_gone;
   }
   if (!enter(dirfd, name, directory.path_of(name), directory.receiver_rules, levels)) {
@@ -81,7 +100,7 @@ bool Remover::remove(SyncDirectory& directory, const char* name, FileType told_t
       const bool keeps = level.keeps_something || !level.entries.empty();
       if (levels.size() == 1) {
         const bool is_gone = remove_empty_directory(dirfd, name, level.path, keeps);
-        directory.is_touched = directory.is_touched || is_gone;
+        note_touched(directory, is_gone);
         return is_gone;
       }
       Level done = std::move(level);

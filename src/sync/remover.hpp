@@ -49,6 +49,7 @@ class Remover {
              std::vector<Level>& levels);
   bool read(Level& level);
   bool return_to(std::vector<Level>& levels);
+  static void note_touched(SyncDirectory& directory, bool is_gone) noexcept;
   void note(FileType type, std::string_view path);
 
   SyncJob& job_;

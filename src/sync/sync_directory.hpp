@@ -7,7 +7,6 @@
 #include <cstdint>
 #include <map>
 #include <memory>
-#include <optional>
 #include <string>
 #include <vector>
 
@@ -50,7 +49,9 @@ struct SyncDirectory {
   std::atomic<bool> is_touched = false;      // something was made or removed in the destination: its times changed
   std::atomic<bool> has_read_error = false;  // nothing is deleted here
   std::uint32_t added_mode_bits = 0;
-  std::optional<bool> has_default_acl;
+  // What is created in the destination inherits an ACL. Asked for when it first matters.
+  enum class DefaultAcl : std::uint8_t { unknown, absent, present };
+  std::atomic<DefaultAcl> default_acl = DefaultAcl::unknown;
   std::atomic<std::uint32_t> pending = 1;
 
   [[nodiscard]] std::string path_of(std::string_view name) const { return joined(path, name); }
