@@ -291,6 +291,7 @@ void EntrySyncer::remove_source(const SyncEntry& entry) {
 // ------------------------------------------------------------------------------------------ directories
 
 EntrySyncer::Outcome EntrySyncer::sync_directory(SyncEntry& entry) {
+  directory_differs_ = true;
   const bool is_link_to_directory = entry.exists && S_ISLNK(entry.existing.stx_mode) && options_.keep_dirlinks;
   if (is_link_to_directory) {
     struct statx target = {};
@@ -310,6 +311,7 @@ EntrySyncer::Outcome EntrySyncer::sync_directory(SyncEntry& entry) {
     std::uint16_t changes = attribute_changes(job_, entry.source, entry.existing);
     changes |= extended_changes(job_, entry.source_dirfd(), entry.source_name, entry.directory.destination_fd(),
                                 entry.name, false);
+    directory_differs_ = changes != 0;
     tell(entry, SyncAction::none, changes);
     return Outcome::enter;
   }

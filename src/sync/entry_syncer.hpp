@@ -34,6 +34,8 @@ class EntrySyncer {
   // Looks at what is in the destination under the entry's name.
   bool look_at_destination(SyncEntry& entry);
 
+  // Whether the directory that sync() dealt with last has other attributes than its source.
+  [[nodiscard]] bool directory_differs() const noexcept { return directory_differs_; }
   [[nodiscard]] SyncReport& report() noexcept { return report_; }
   [[nodiscard]] Remover& remover() noexcept { return remover_; }
 
@@ -73,6 +75,7 @@ class EntrySyncer {
   FileWriter writer_;
   Remover remover_;
   SyncReport report_;
+  bool directory_differs_ = true;
   bool is_done_ = false;  // the entry is as it should be
 };
 

@@ -2,7 +2,6 @@
 
 #include <fcntl.h>
 #include <sys/sysmacros.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <array>
@@ -239,7 +238,7 @@ std::optional<FileWriter::Written> FileWriter::replace(const SyncEntry& entry, S
   if (!written) {
     return std::nullopt;
   }
-  AttributeState state{.mode = mode & 0777U & ~job_.umask_bits, .uid = ::geteuid(), .gid = ::getegid()};
+  AttributeState state{.mode = mode & 0777U & ~job_.umask_bits, .uid = job_.user, .gid = job_.group};
   if (!is_ordinary(directory)) {
     struct statx made = {};
     if (const int result = sys::statx(staged->fd(), "", AT_EMPTY_PATH, STATX_BASIC_STATS, made); result < 0) {

@@ -44,6 +44,7 @@ struct SyncDirectory {
   bool is_new = false;                                // made by this job: it holds nothing else
   bool is_at_mount = false;                           // -x: not entered
   bool has_attributes = false;                        // source_status is to be given to the destination at the end
+  bool differs = true;                                // its attributes were not all the source's when it was entered
   struct statx source_status = {};
   struct statx destination_status = {};
   std::atomic<bool> is_touched = false;      // something was made or removed in the destination: its times changed

@@ -51,7 +51,9 @@ constexpr std::uint32_t permission_bits = 07777;
 SyncJob::SyncJob(const SyncOptions& its_options, unsigned workers)
     : options(its_options),
       descriptors(its_options.descriptor_budget, workers),
-      is_root(::geteuid() == 0),
+      user(::geteuid()),
+      group(::getegid()),
+      is_root(user == 0),
       umask_bits(current_umask()),
       backup_suffix(suffix_of(its_options)),
       bandwidth_free_at_(std::chrono::steady_clock::now()) {}

@@ -24,6 +24,8 @@ class SyncJob {
 
   const SyncOptions& options;
   Descriptors descriptors;
+  const std::uint32_t user;  // what new files belong to
+  const std::uint32_t group;
   const bool is_root;
   const std::uint32_t umask_bits;
   const std::string backup_suffix;

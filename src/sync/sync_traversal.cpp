@@ -208,9 +208,7 @@ void SyncTraversal::finish(SyncDirectory& directory) {
   if ((!sets && directory.added_mode_bits == 0) && !syncs) {
     return;
   }
-  std::uint16_t changes = attribute_changes(job_, directory.source_status, directory.destination_status);
-  if (!directory.is_new && !directory.is_touched && changes == 0 && directory.added_mode_bits == 0 && !options_.acls &&
-      !options_.xattrs && !syncs) {
+  if (!directory.is_new && !directory.is_touched && !directory.differs && directory.added_mode_bits == 0) {
     return;
   }
   if (auto pinned = job_.descriptors.pin(*directory.destination); !pinned) {
@@ -451,6 +449,7 @@ void SyncTraversal::visit_one(unsigned worker, const SyncDirectoryRef& directory
     entrance->source = entry.source;
     entrance->follows = entry.follows;
     entrance->is_new = outcome == EntrySyncer::Outcome::enter_new;
+    entrance->differs = is_bare || workers_[worker]->directory_differs();
     entrance->is_missing = options_.dry_run && entrance->is_new;
     entrance->first_source = source_index;
     entrance->plan = listed.plan;
@@ -548,6 +547,7 @@ SyncDirectoryRef SyncTraversal::enter(unsigned /*worker*/, const SyncDirectoryRe
   child->path = parent->path_of(entrance.name);
   child->source_status = entrance.source;
   child->is_new = entrance.is_new;
+  child->differs = entrance.differs;
   child->plan = entrance.plan;
   const bool is_entered = entrance.first_source != ~0U;
   child->recursive = parent->recursive;

@@ -51,6 +51,7 @@ class SyncTraversal {
     struct statx source = {};  // adjusted
     bool follows = false;
     bool is_new = false;
+    bool differs = true;      // some attribute is not the source's
     bool is_missing = false;  // dry run: it would have been made
     std::uint32_t first_source = 0;
     const PlanNode* plan = nullptr;

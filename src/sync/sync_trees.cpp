@@ -249,8 +249,8 @@ class Run {
   }
 
   // "./" as rsync itemizes it, when the contents of a source go into the root.
-  void tell_root(const SyncDirectory& root) {
-    if (!root.has_attributes || !job_.wants_events()) {
+  void tell_root(SyncDirectory& root) {
+    if (!root.has_attributes) {
       return;
     }
     SyncEvent event;
@@ -263,7 +263,8 @@ class Run {
       event.changes |=
           extended_changes(job_, root.sources.front()->source_fd(), ".", root.destination_fd(), ".", false);
     }
-    if (root.is_new || event.changes != 0 || options_.report_unchanged) {
+    root.differs = root.is_new || event.changes != 0;
+    if (root.differs || options_.report_unchanged) {
       job_.event(event);
     }
   }
