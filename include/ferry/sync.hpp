@@ -38,6 +38,7 @@ struct FilterArgument {
   };
   Kind kind = Kind::rule;
   std::string text;
+  bool nul_separated = false;  ///< -0: the entries of the file that `text` names end with NUL instead of a newline.
 };
 
 enum class DeleteMode : std::uint8_t {
