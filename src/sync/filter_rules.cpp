@@ -121,13 +121,8 @@ class RuleReader {
       }
       return {};
     }
-    const auto words = words_of(text);
-    for (std::size_t index = 0; index < words.size(); ++index) {
-      std::string one(words[index]);
-      if (!file.patterns_only && needs_pattern(one) && index + 1 < words.size()) {
-        one.append(" ").append(words[++index]);  // "- foo": the space behind the prefix does not split
-      }
-      if (auto read = rule(one, file); !read) {
+    for (const std::string_view word : words_of(text)) {
+      if (auto read = rule(word, file); !read) {
         return read;
       }
     }
@@ -141,11 +136,6 @@ class RuleReader {
     std::string_view pattern;
     bool has_separator = false;
   };
-
-  static bool needs_pattern(std::string_view word) {
-    const auto prefix = split_prefix(word);
-    return prefix && prefix->kind != '!' && prefix->pattern.empty() && !prefix->modifiers.contains('C');
-  }
 
   static std::optional<Prefix> split_prefix(std::string_view text) {
     constexpr std::array<std::pair<std::string_view, char>, 9> long_names = {{{"exclude", '-'},
@@ -196,6 +186,9 @@ class RuleReader {
       return text.empty() ? Result<void>(bad_rule(text)) : add(text, modifiers);
     }
 
+    if (text.empty()) {
+      return {};  // as rsync takes --filter=
+    }
     const auto prefix = split_prefix(text);
     if (!prefix) {
       return bad_rule(text);
@@ -231,7 +224,7 @@ class RuleReader {
       return bad_rule(text);  // the merge rule has said which side the file's rules are for
     }
     if (of_cvs) {
-      return prefix->pattern.empty() ? cvs_patterns_of_all(modifiers) : Result<void>(bad_rule(text));
+      return cvs_patterns_of_all(modifiers);
     }
     return prefix->pattern.empty() ? Result<void>(bad_rule(text)) : add(prefix->pattern, modifiers);
   }
@@ -376,6 +369,7 @@ class RuleReader {
 // The rules of one per-directory file, and where it is.
 struct Block {
   std::string directory;  // its path, without slashes at the ends
+  std::string above;      // if it is above the root of the transfer: the way down to that
   bool inherited = true;
   std::vector<Rule> rules;
 
@@ -477,7 +471,7 @@ class RuleList final : public FilterRules {
   }
 
   // ": /.rsync-filter", ": ../.rsync-filter": the file is looked for in the directories above the root of the transfer,
-  // too. What is there anchors its rules where it is, so that these cannot match below; the others can.
+  // too, and anchors its rules where it is.
   Result<void> read_above(int dirfd, const MergeFile& file, Blocks& blocks) const {
     const bool from_root = file.name.starts_with('/');
     std::size_t levels = 0;
@@ -506,15 +500,26 @@ class RuleList final : public FilterRules {
       last = status;
       above.push_back(std::move(owned));
     }
+    std::array<char, 4096> root = {};
+    const std::string link = "/proc/self/fd/" + std::to_string(dirfd);
+    const ssize_t length = sys::readlinkat(AT_FDCWD, link.c_str(), root.data(), root.size());
+    if (length < 0) {
+      return fail(static_cast<int>(-length), "readlinkat", link);
+    }
+    const std::string_view path(root.data(), static_cast<std::size_t>(length));
     for (std::size_t index = above.size(); index-- > 0;) {
+      std::size_t begin = path.size();
+      for (std::size_t level = 0; level <= index && begin > 0 && begin != std::string_view::npos; ++level) {
+        begin = path.rfind('/', begin - 1);
+      }
       const std::size_t before = blocks.size();
       if (auto read = read_block(above[index].get(), base_name(file), "", file, blocks); !read) {
         return read;
       }
-      if (blocks.size() > before) {
-        auto free = std::make_shared<Block>(*blocks.front());
-        std::erase_if(free->rules, [](const Rule& rule) { return rule.pattern.is_anchored(); });
-        blocks.front() = std::move(free);
+      if (blocks.size() > before && begin != std::string_view::npos) {
+        auto anchored = std::make_shared<Block>(*blocks.front());
+        anchored->above = path.substr(begin + 1);
+        blocks.front() = std::move(anchored);
       }
     }
     return {};
