@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Rooms include downwards only (docs/ARCHITECTURE.md), and a room's private headers stay in its folder: others see
-# include/ferry/ROOM.hpp. Only src/base is open to all. An optional argument is the project root to check.
+# include/ferry/ROOM.hpp. Only src/base is open to all, tree to sync, and bench to cli. An optional argument is the project root to check.
 set -euo pipefail
 root=${1:-$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/../.." && pwd)}
 
@@ -33,7 +33,8 @@ check() {
       '<ferry/'*) target=${line#<ferry/}; target=${target%.hpp*}; target=${room_of[$target]-$target} ;;
       '"'*/*)
         target=${line#\"}; target=${target%%/*}
-        if [[ $target != "$room" && $target != base && ! ( $room == cli && $target == bench ) ]]; then
+        if [[ $target != "$room" && $target != base && ! ( $room == cli && $target == bench ) &&
+            ! ( $room == sync && $target == tree ) ]]; then
           complain "${file#"$root"/}: $line is private to src/$target; include <ferry/$target.hpp>"
         fi ;;
       *) continue ;;
