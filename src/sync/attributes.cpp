@@ -137,9 +137,10 @@ int set_times_of(const SyncJob& job, const struct statx& source, MetadataTarget 
 bool keeps_times(const SyncOptions& options, std::uint32_t mode) noexcept {
   if (S_ISDIR(mode)) {
     // Backups beside their files imply -O: rsync(1), --backup.
-    return options.times && !options.omit_dir_times && !(options.backup && options.backup_dir.empty());
+    const bool backups_beside = options.backup && options.backup_dir.empty();
+    return options.times && !options.omit_dir_times && !backups_beside;
   }
-  return options.times && !(S_ISLNK(mode) && options.omit_link_times);
+  return options.times && (!S_ISLNK(mode) || !options.omit_link_times);
 }
 
 std::uint32_t wanted_mode(const SyncJob& job, const struct statx& source, std::uint32_t existing_mode) {

@@ -214,9 +214,10 @@ class RuleReader {
     for (const char modifier : prefix->modifiers) {
       if (modifier == 'C' && prefix->kind == '-' && !of_cvs) {
         of_cvs = true;
-      } else if ((modifier == 's' || modifier == 'r') && prefix_has_side) {
-        return bad_rule(text);
-      } else if (!common_modifier(modifier, modifiers, own_side)) {
+        continue;
+      }
+      const bool second_side = (modifier == 's' || modifier == 'r') && prefix_has_side;
+      if (second_side || !common_modifier(modifier, modifiers, own_side)) {
         return bad_rule(text);
       }
     }
