@@ -18,7 +18,6 @@
 namespace ferry {
 namespace {
 
-constexpr std::uint32_t permission_bits = 07777;
 constexpr std::uint32_t execute_bits = 0111;
 
 using Attribute = std::pair<std::string, std::string>;
@@ -109,8 +108,6 @@ int remove_extra_attributes(const SyncOptions& options, MetadataTarget from, Met
   }
   return first_error;
 }
-
-std::uint16_t bit(SyncChange change) noexcept { return static_cast<std::uint16_t>(change); }
 
 int set_times_of(const SyncJob& job, const struct statx& source, MetadataTarget to) {
   const bool keeps = keeps_times(job.options, source.stx_mode);

@@ -81,7 +81,7 @@ constexpr unsigned max_merge_depth = 64;
 
 std::unexpected<Error> bad_rule(std::string_view rule) { return fail(EINVAL, "filter rule", std::string(rule)); }
 
-// Reads rules into a Parsed. `directory`: where relative merge files are looked for.
+// Reads rules into a Parsed.
 class RuleReader {
  public:
   RuleReader(Parsed& into, bool delete_excluded) : into_(into), delete_excluded_(delete_excluded) {}
@@ -103,6 +103,9 @@ class RuleReader {
     }
     return {};
   }
+
+  // Whether a rule cleared the list.
+  [[nodiscard]] bool cleared() const noexcept { return cleared_; }
 
   // -C, which is ":C" and "-C" at the end of all.
   Result<void> cvs_exclude() {
@@ -356,10 +359,6 @@ class RuleReader {
     return {};
   }
 
- public:
-  [[nodiscard]] bool cleared() const noexcept { return cleared_; }
-
- private:
   Parsed& into_;
   bool delete_excluded_;
   std::optional<int> dirfd_;

@@ -44,8 +44,6 @@ std::string suffix_of(const SyncOptions& options) {
   return options.backup_dir.empty() ? "~" : "";
 }
 
-constexpr std::uint32_t permission_bits = 07777;
-
 }  // namespace
 
 SyncJob::SyncJob(const SyncOptions& its_options, unsigned workers)
