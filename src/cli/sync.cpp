@@ -90,8 +90,7 @@ std::string_view meaning(SyncExit exit) noexcept {
 
 class SyncRun {
  public:
-  explicit SyncRun(SyncCommand command)
-      : command_(std::move(command)), utf8_(locale_is_utf8()), lines_(command_.telling, command_.options.group) {}
+  explicit SyncRun(SyncCommand command) : command_(std::move(command)), utf8_(locale_is_utf8()), lines_(command_) {}
 
   int run();
 
@@ -100,6 +99,7 @@ class SyncRun {
   void on_event(const SyncEvent& event);
   void on_error(const SyncError& error);
   void print(std::string_view line);
+  void begin_output();
   void complain(const std::string& message);
   [[nodiscard]] int fail(const SyncFailure& failure);
   void tell_end(const SyncReport& report);
@@ -111,12 +111,20 @@ class SyncRun {
   bool utf8_;
   SyncLines lines_;
   LogFile log_;
+  bool has_begun_ = false;
   std::atomic<std::uint64_t> bytes_done_ = 0;
   std::atomic<std::uint64_t> entries_done_ = 0;
 };
 
+// The first line, once it is clear that the sync begins at all. Called by one thread at a time.
+void SyncRun::begin_output() {
+  if (!std::exchange(has_begun_, true) && command_.telling.info.list > 0 && !command_.telling.quiet) {
+    terminal_.print_line("sending incremental file list");
+  }
+}
+
 void SyncRun::print(std::string_view line) {
-  // A format may end lines itself: "\n" in it is a new line, in a name it is not.
+  begin_output();
   terminal_.print_line(escaped(line, command_.telling.eight_bit, utf8_));
 }
 
@@ -174,7 +182,12 @@ int SyncRun::fail(const SyncFailure& failure) {
   if (command_.telling.json) {
     terminal_.print_line(json_failure(failure));
   }
-  complain(failure.error.to_string());
+  if (failure.exit == SyncExit::unsupported) {
+    // The engine names the option as the operation.
+    complain(fmt::format("{} is not supported by ferry sync yet: leave it out", failure.error.operation));
+  } else {
+    complain(failure.error.to_string());
+  }
   return finish(static_cast<int>(failure.exit));
 }
 
@@ -186,6 +199,7 @@ void SyncRun::tell_end(const SyncReport& report) {
   if (telling.json) {
     terminal_.print_line(json_summary(report, dry_run));
   } else if (!telling.quiet) {
+    begin_output();
     if (telling.info.statistics > 1) {
       terminal_.print_line("\n" + statistics_block(report, telling.human));
     }
@@ -221,9 +235,6 @@ int SyncRun::run() {
       return static_cast<int>(SyncExit::file_io);
     }
     log_.write("building file list");
-  }
-  if (telling.info.list > 0 && !telling.quiet && !telling.json) {
-    terminal_.print_line("sending incremental file list");
   }
   if (telling.info.progress > 0 && Terminal::shows_progress(ProgressMode::automatic)) {
     terminal_.start_progress([this] {

@@ -316,7 +316,7 @@ SyncOutcome join_attributes(const SyncDraft& draft, SyncOptions& options) {
     if (text) {
       auto map = parse_id_map(*text, kind, draft.numeric_ids);
       if (!map) {
-        return wrong(fmt::format("{}={} {}", name, *text, map.error()));
+        return wrong(fmt::format("{} {}", name, map.error()));
       }
       to = std::move(*map);
     }

@@ -79,7 +79,7 @@ std::string sync_help(bool colour) {
     help += "\n" + heading(title) + "\n";
     for (const SyncOption& option : sync_options()) {
       if (option.section == section) {
-        help += fmt::format("  {:<28} {}\n", names_of(option), option.help);
+        help += fmt::format("  {:<29} {}\n", names_of(option), option.help);
       }
     }
   }

@@ -590,7 +590,7 @@ constexpr auto table = std::to_array<SyncOption>({
     value(Section::output, "out-format", '\0', "FORMAT", tell_text<&SyncTelling::format>,
           "what such a line is: %i %n%L with -i"),
     value(Section::output, "info", '\0', "FLAGS", info,
-          "what to tell: del flist misc name nonreg progress remove skip stats symsafe, all, none; with a level"),
+          "del flist misc name nonreg progress remove skip stats symsafe all none, with levels"),
     flag(Section::output, "stats", '\0', statistics, "counts and sums at the end"),
     toggle(Section::output, "progress", '\0', progress, "a moving line, on a terminal"),
     flag(Section::output, "", 'P', partial_and_progress, "same as --partial --progress"),

@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <array>
 #include <cstdlib>
+#include <limits>
 #include <utility>
 
 #include "cli/cp_messages.hpp"
@@ -296,15 +297,16 @@ bool is_itemized_news(const SyncEvent& event) noexcept {
 
 }  // namespace
 
-SyncLines::SyncLines(const SyncTelling& telling, bool with_group)
-    : telling_(telling),
-      with_group_(with_group),
-      has_format_(!telling.format.empty() || telling.itemize > 0 || telling.info.names > 0),
-      format_(parsed(!telling.format.empty() ? telling.format
-                     : telling.itemize > 0   ? std::string_view("%i %n%L")
-                                             : std::string_view("%n%L"))),
-      log_format_(parsed(telling.log_file_format.empty() ? std::string_view("%i %n%L")
-                                                         : std::string_view(telling.log_file_format))) {}
+SyncLines::SyncLines(const SyncCommand& command)
+    : telling_(command.telling),
+      with_group_(command.options.group),
+      max_size_bytes_(command.options.max_size_bytes.value_or(std::numeric_limits<std::uint64_t>::max())),
+      has_format_(!telling_.format.empty() || telling_.itemize > 0 || telling_.info.names > 0),
+      format_(parsed(!telling_.format.empty() ? std::string_view(telling_.format)
+                     : telling_.itemize > 0   ? std::string_view("%i %n%L")
+                                              : std::string_view("%n%L"))),
+      log_format_(parsed(telling_.log_file_format.empty() ? std::string_view("%i %n%L")
+                                                          : std::string_view(telling_.log_file_format))) {}
 
 bool SyncLines::tells() const noexcept {
   const InfoLevels& info = telling_.info;
@@ -331,7 +333,10 @@ std::string SyncLines::message(const SyncEvent& event) const {
                            event.path);
       });
     case SyncAction::skipped_size:
-      return if_told(info.skips > 0, [&] { return fmt::format("{} is over max-size or under min-size", event.path); });
+      return if_told(info.skips > 0, [&] {
+        return fmt::format("{} is {}", event.path,
+                           event.size_bytes > max_size_bytes_ ? "over max-size" : "under min-size");
+      });
     case SyncAction::skipped_unsafe_link:
       return if_told(info.unsafe_links > 0, [&] {
         return fmt::format("ignoring unsafe symlink \"{}\" -> \"{}\"", event.path, event.link_target);
@@ -362,8 +367,8 @@ std::string SyncLines::for_output(const SyncEvent& event, std::time_t now) const
   if (has_format_ && (itemizes ? wants_all || is_itemized_news(event) : is_plain_news(event))) {
     return format_.line(event, now, with_group_);
   }
-  if (telling_.info.names > 1 && !is_significant(event) && event.type != FileType::directory) {
-    return fmt::format("{} is uptodate", event.path);
+  if (telling_.info.names > 1 && event.type != FileType::directory) {
+    return is_significant(event) ? std::string(event.path) : fmt::format("{} is uptodate", event.path);
   }
   return "";
 }

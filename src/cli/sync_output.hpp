@@ -2,6 +2,7 @@
 /// What `ferry sync` says: rsync's lines about entries, its statistics, JSON, --explain.
 #pragma once
 
+#include <cstdint>
 #include <ctime>
 #include <expected>
 #include <string>
@@ -49,8 +50,8 @@ class SyncFormat {
 /// The lines, not escaped, that rsync prints about events under the given options.
 class SyncLines {
  public:
-  /// The formats of `telling` are valid.
-  SyncLines(const SyncTelling& telling, bool with_group);
+  /// The formats of the command are valid. Copies what it needs.
+  explicit SyncLines(const SyncCommand& command);
 
   /// The line of standard output; empty: none.
   [[nodiscard]] std::string for_output(const SyncEvent& event, std::time_t now) const;
@@ -64,6 +65,7 @@ class SyncLines {
 
   SyncTelling telling_;
   bool with_group_;
+  std::uint64_t max_size_bytes_;
   bool has_format_ = false;  // --out-format, -i or names are told
   SyncFormat format_;
   SyncFormat log_format_;

@@ -164,7 +164,10 @@ class ModeDirective {
           special_of_where |= S_ISGID;
           break;
         case 'o': where |= 0001; break;
-        default: where |= 0111; break;
+        default:
+          where |= 0111;
+          special_of_where |= S_ISUID | S_ISGID;
+          break;
       }
     }
     if (rest_.empty() || !std::string_view("+-=").contains(rest_.front())) {
@@ -180,7 +183,9 @@ class ModeDirective {
         case 'w': what |= 2U; break;
         case 'X': change_.keep_x = true; [[fallthrough]];
         case 'x': what |= 1U; break;
-        case 's': special |= special_of_where != 0 ? special_of_where : static_cast<std::uint32_t>(S_ISUID); break;
+        case 's':  // without u, g or a it takes back a 't' before it, as in rsync
+          special = special_of_where != 0 ? special | special_of_where : static_cast<std::uint32_t>(S_ISUID);
+          break;
         case 't': special |= S_ISVTX; break;
         default: return std::nullopt;
       }
