@@ -102,7 +102,7 @@ class SyncRun {
   void begin_output();
   void complain(const std::string& message);
   [[nodiscard]] int fail(const SyncFailure& failure);
-  void tell_end(const SyncReport& report);
+  void tell_end(SyncReport report);
   [[nodiscard]] int finish(int status);
 
   SyncCommand command_;
@@ -175,7 +175,13 @@ void SyncRun::on_error(const SyncError& error) {
   if (command_.telling.json) {
     terminal_.print_line(json_error(error));
   }
-  complain(error.error.to_string());
+  if (error.problem == SyncProblem::cannot_delete_not_empty) {  // no error: what is protected from deletion is inside
+    if (!command_.telling.json && !command_.telling.quiet) {
+      print(describe(error));
+    }
+    return;
+  }
+  complain(describe(error));
 }
 
 int SyncRun::fail(const SyncFailure& failure) {
@@ -191,9 +197,12 @@ int SyncRun::fail(const SyncFailure& failure) {
   return finish(static_cast<int>(failure.exit));
 }
 
-void SyncRun::tell_end(const SyncReport& report) {
+void SyncRun::tell_end(SyncReport report) {
   const SyncTelling& telling = command_.telling;
   const bool dry_run = command_.options.dry_run;
+  if (dry_run) {
+    report.literal_bytes = 0;  // nothing was written; the engine counts what would be
+  }
   log_.write(fmt::format("sent {} bytes  received 0 bytes  total size {}", human_number(report.literal_bytes, 1),
                          human_number(report.total_size_bytes, 1)));
   if (telling.json) {

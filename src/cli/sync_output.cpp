@@ -176,7 +176,7 @@ std::string escaped(std::string_view line, bool eight_bit, bool utf8) {
   while (!line.empty()) {
     const auto byte = static_cast<unsigned char>(line.front());
     std::size_t keep = 1;
-    if ((byte < ' ' && byte != '\t') || byte == 0x7F || is_octal_escape(line)) {
+    if ((byte < ' ' && byte != '\t') || is_octal_escape(line)) {
       keep = 0;
     } else if (byte >= 0x80 && !eight_bit) {
       keep = utf8 ? utf8_character_size(line) : 0;
@@ -437,6 +437,17 @@ std::string explain_line(const SyncEvent& event) {
     return "";
   }
   return fmt::format("{}: {}", ferry::quoted(event.path), explain_report(*event.report));
+}
+
+std::string describe(const SyncError& error) {
+  switch (error.problem) {
+    case SyncProblem::vanished: return fmt::format("file has vanished: {}", ferry::quoted(error.error.path));
+    case SyncProblem::deletion_limit: return "deletions stopped at the limit of --max-delete";
+    case SyncProblem::deletion_skipped: return "a source directory could not be read: nothing is deleted from here on";
+    case SyncProblem::cannot_delete_not_empty:
+      return fmt::format("cannot delete non-empty directory: {}", error.error.path);  // a line of output, not quoted
+    default: return error.error.to_string();
+  }
 }
 
 // ------------------------------------------------------------------------------------------ names of enumerators

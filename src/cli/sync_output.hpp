@@ -21,8 +21,8 @@ namespace ferry::cli {
 /// A number of --stats and %'l: as `human` of SyncTelling says.
 [[nodiscard]] std::string human_number(std::uint64_t number, unsigned human);
 
-/// The line as rsync shows it: control characters, backslashes that could be taken for the beginning of an escape and,
-/// unless `eight_bit`, bytes that are not UTF-8 (or, if not `utf8`, all that are not ASCII) become \#ooo.
+/// The line as rsync shows it: control characters but DEL, backslashes that could be taken for the beginning of an
+/// escape and, unless `eight_bit`, bytes that are not UTF-8 (or, if not `utf8`, all that are not ASCII) become \#ooo.
 [[nodiscard]] std::string escaped(std::string_view line, bool eight_bit, bool utf8);
 
 /// A format of --out-format, taken apart.
@@ -79,6 +79,9 @@ class SyncLines {
 
 /// The line of --explain: how the data of a transferred file was moved; empty for other events.
 [[nodiscard]] std::string explain_line(const SyncEvent& event);
+
+/// The message about an error, without the program's name.
+[[nodiscard]] std::string describe(const SyncError& error);
 
 /// One line of JSON. Names as in json_fields.hpp.
 [[nodiscard]] std::string json_event(const SyncEvent& event);
