@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <array>
 #include <cctype>
+#include <cstdio>
 #include <memory>
 #include <optional>
 #include <utility>
@@ -13,6 +14,7 @@
 #include "cli/sync_option_table.hpp"
 #include "cli/sync_output.hpp"
 #include "cli/sync_values.hpp"
+#include "cli/terminal.hpp"
 
 namespace ferry::cli {
 namespace {
@@ -411,7 +413,7 @@ std::expected<SyncCommand, SyncAnswer> parse_sync_arguments(std::span<const char
       break;
     }
     if (word == "--help" || (word == "-h" && arguments.size() == 1)) {
-      return std::unexpected(SyncAnswer{0, sync_help(false)});
+      return std::unexpected(SyncAnswer{0, sync_help(may_colour(stdout))});
     }
     if (word == "--version" || word == "-V") {
       return std::unexpected(SyncAnswer{0, fmt::format("{} {}\n", sync_name, version())});
