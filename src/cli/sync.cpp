@@ -96,7 +96,7 @@ class SyncRun {
 
  private:
   [[nodiscard]] SyncOptions options_with_callbacks();
-  void on_event(const SyncEvent& event);
+  void on_event(SyncEvent event);
   void on_error(const SyncError& error);
   void print(std::string_view line);
   void begin_output();
@@ -145,7 +145,10 @@ SyncOptions SyncRun::options_with_callbacks() {
   return options;
 }
 
-void SyncRun::on_event(const SyncEvent& event) {
+void SyncRun::on_event(SyncEvent event) {
+  if (command_.options.dry_run) {
+    event.bytes_written = 0;  // nothing was written; the engine tells what would be
+  }
   bytes_done_ += event.bytes_written;
   ++entries_done_;
   const std::time_t now = std::time(nullptr);

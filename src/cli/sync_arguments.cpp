@@ -367,7 +367,11 @@ SyncOutcome join_operands(const SyncDraft& draft, SyncCommand& command) {
 
 SyncOutcome join_filters(const SyncDraft& draft, SyncOptions& options) {
   for (FilterArgument& filter : options.filters) {
-    filter.nul_separated = draft.nul_separated;
+    // Files that are read in the directories themselves are read after all options, unlike merged ones.
+    const bool is_per_directory = filter.text.starts_with(':') || filter.text.starts_with("dir-merge");
+    if (filter.kind == FilterArgument::Kind::rule && is_per_directory) {
+      filter.nul_separated = draft.nul_separated;
+    }
   }
   if (draft.cvs_exclude) {
     options.filters.push_back({FilterArgument::Kind::cvs_exclude, "", false});  // after all others, wherever -C stood

@@ -65,7 +65,8 @@ SyncOutcome size(SyncDraft& draft, const Occurrence& given) {
 
 template <Kind kind>
 SyncOutcome filter(SyncDraft& draft, const Occurrence& given) {
-  draft.command.options.filters.push_back({kind, std::string(given.value), false});
+  // A file is read in the way of -0 if that came before.
+  draft.command.options.filters.push_back({kind, std::string(given.value), draft.nul_separated});
   return {};
 }
 

@@ -168,7 +168,7 @@ TEST(SyncArguments, NegationsCountInTheOrderGiven) {
 
 TEST(SyncArguments, FiltersKeepTheirOrderAndCvsComesLast) {
   const SyncOptions options =
-      parsed({"-C", "-f", "+ a", "--exclude=b", "-FF", "--include", "c", "--exclude-from=d", "-0"}).options;
+      parsed({"-C", "-f", "+ a", "--exclude=b", "-FF", "--include", "c", "-0", "--exclude-from=d"}).options;
   std::vector<std::string> texts;
   for (const FilterArgument& filter : options.filters) {
     texts.push_back(filter.text);
@@ -178,6 +178,8 @@ TEST(SyncArguments, FiltersKeepTheirOrderAndCvsComesLast) {
   EXPECT_EQ(options.filters[4].kind, FilterArgument::Kind::include);
   EXPECT_EQ(options.filters[5].kind, FilterArgument::Kind::exclude_from);
   EXPECT_TRUE(options.filters[5].nul_separated);
+  EXPECT_TRUE(options.filters[2].nul_separated) << "read in the directories, after all options";
+  EXPECT_FALSE(parsed({"--exclude-from=d", "-0"}).options.filters[0].nul_separated) << "read before -0, as by rsync";
   EXPECT_EQ(options.filters[6].kind, FilterArgument::Kind::cvs_exclude);
 }
 

@@ -98,6 +98,7 @@ plain_lines_are_rsyncs() {
   root_time=2012-01-01  # the root itself is as it should be
   compare -a --out-format='[%o] %n%L|%i|%l|%f|%B|%M|%U|%G|%10l|%-8l|%'"'"'l%%' --delete
   root_time=''
+  compare -an --out-format='%i %n%L %b'
   compare -a --out-format=%n --delete
   compare -r --out-format='%G %n'
   compare -dv --info=flist0,stats0
