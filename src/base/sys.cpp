@@ -30,6 +30,16 @@
 namespace ferry::sys {
 namespace {
 
+// Newer than Debian 12's headers: Linux 6.13, <asm-generic/unistd.h>, <linux/xattr.h>; the same on every architecture
+// but alpha.
+constexpr long call_getxattrat = 464;
+constexpr long call_listxattrat = 465;
+struct XattrArguments {
+  alignas(8) std::uint64_t value;
+  std::uint32_t size;
+  std::uint32_t flags;
+};
+
 // Calls the kernel until it is not interrupted, and turns -1 and errno into -errno.
 template <typename Function>
 auto kernel_call([[maybe_unused]] Call call, Function function) noexcept -> decltype(function()) {
@@ -110,6 +120,8 @@ const char* name(Call call) noexcept {
     case Call::utimensat: return "utimensat";
     case Call::listxattr: return "listxattr";
     case Call::getxattr: return "getxattr";
+    case Call::listxattrat: return "listxattrat";
+    case Call::getxattrat: return "getxattrat";
     case Call::setxattr: return "setxattr";
     case Call::removexattr: return "removexattr";
     case Call::get_inode_flags: return "FS_IOC_GETFLAGS";
@@ -206,6 +218,12 @@ int fremovexattr(int fd, const char* attribute) noexcept { return kernel_call(Ca
 ssize_t listxattr(const char* path, char* list, std::size_t size) noexcept { return kernel_call(Call::listxattr, [&] { return ::listxattr(path, list, size); }); }
 ssize_t llistxattr(const char* path, char* list, std::size_t size) noexcept { return kernel_call(Call::listxattr, [&] { return ::llistxattr(path, list, size); }); }
 ssize_t getxattr(const char* path, const char* attribute, void* value, std::size_t size) noexcept { return kernel_call(Call::getxattr, [&] { return ::getxattr(path, attribute, value, size); }); }
+ssize_t lgetxattr(const char* path, const char* attribute, void* value, std::size_t size) noexcept { return kernel_call(Call::getxattr, [&] { return ::lgetxattr(path, attribute, value, size); }); }
+ssize_t listxattrat(int dirfd, const char* path, unsigned flags, char* list, std::size_t size) noexcept { return kernel_call(Call::listxattrat, [&] { return static_cast<ssize_t>(::syscall(call_listxattrat, dirfd, path, flags, list, size)); }); }
+ssize_t getxattrat(int dirfd, const char* path, unsigned flags, const char* attribute, void* value, std::size_t size) noexcept {
+  XattrArguments arguments{reinterpret_cast<std::uint64_t>(value), static_cast<std::uint32_t>(size), 0};
+  return kernel_call(Call::getxattrat, [&] { return static_cast<ssize_t>(::syscall(call_getxattrat, dirfd, path, flags, attribute, &arguments, sizeof arguments)); });
+}
 int setxattr(const char* path, const char* attribute, const void* value, std::size_t size) noexcept { return kernel_call(Call::setxattr, [&] { return ::setxattr(path, attribute, value, size, 0); }); }
 int removexattr(const char* path, const char* attribute) noexcept { return kernel_call(Call::removexattr, [&] { return ::removexattr(path, attribute); }); }
 int get_inode_flags(int fd, unsigned& flags) noexcept { return kernel_call(Call::get_inode_flags, [&] { return ::ioctl(fd, FS_IOC_GETFLAGS, &flags); }); }

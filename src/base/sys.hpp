@@ -66,6 +66,8 @@ enum class Call : std::uint8_t {
   utimensat,
   listxattr,
   getxattr,
+  listxattrat,
+  getxattrat,
   setxattr,
   removexattr,
   get_inode_flags,
@@ -170,6 +172,13 @@ ssize_t listxattr(const char* path, char* list, std::size_t size) noexcept;
 /// Does not follow a symlink in the last component.
 ssize_t llistxattr(const char* path, char* list, std::size_t size) noexcept;
 ssize_t getxattr(const char* path, const char* attribute, void* value, std::size_t size) noexcept;
+/// Does not follow a symlink in the last component.
+ssize_t lgetxattr(const char* path, const char* attribute, void* value, std::size_t size) noexcept;
+/// By a name in an open directory; `flags`: AT_SYMLINK_NOFOLLOW. Since Linux 6.13: ENOSYS before, EPERM in containers
+/// whose seccomp filter does not know them.
+ssize_t listxattrat(int dirfd, const char* path, unsigned flags, char* list, std::size_t size) noexcept;
+ssize_t getxattrat(int dirfd, const char* path, unsigned flags, const char* attribute, void* value,
+                   std::size_t size) noexcept;
 int setxattr(const char* path, const char* attribute, const void* value, std::size_t size) noexcept;
 int removexattr(const char* path, const char* attribute) noexcept;
 /// FS_IOC_GETFLAGS / FS_IOC_SETFLAGS (ioctl_iflags(2)).

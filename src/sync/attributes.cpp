@@ -8,6 +8,7 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -19,6 +20,7 @@ namespace ferry {
 namespace {
 
 constexpr std::uint32_t execute_bits = 0111;
+constexpr std::size_t largest_attribute_bytes = std::size_t{64} << 10U;  // of a value, and of all names: xattr(7)
 
 using Attribute = std::pair<std::string, std::string>;
 
@@ -42,17 +44,14 @@ std::vector<std::string> names_in(std::string_view list) {
   return names;
 }
 
-// The selected attributes' names of what `path` means, which is below /proc/self/fd; empty where it has none or the
-// file system knows none.
-std::vector<std::string> list_names(const SyncOptions& options, const char* path, bool follow) {
-  const auto list = [&](char* buffer, std::size_t size) {
-    return follow ? sys::listxattr(path, buffer, size) : sys::llistxattr(path, buffer, size);
-  };
-  std::array<char, 1024> small = {};
+// The selected names of what `list(buffer, size)` gives; none where it fails, as on a file system that knows none.
+template <typename List>
+std::vector<std::string> selected_names(const SyncOptions& options, List list) {
+  std::array<char, 1024> small;  // NOLINT(*-member-init): the kernel fills it
   ssize_t length = list(small.data(), small.size());
   std::string large;
   if (length == -ERANGE) {
-    large.resize(std::size_t{64} << 10U);  // the most there can be: xattr(7)
+    large.resize(largest_attribute_bytes);
     length = list(large.data(), large.size());
   }
   if (length <= 0) {
@@ -65,14 +64,53 @@ std::vector<std::string> list_names(const SyncOptions& options, const char* path
 
 std::string path_of_fd(int fd) { return fmt::format("/proc/self/fd/{}", fd); }
 
-std::vector<Attribute> read_attributes(const SyncOptions& options, int path_fd) {
-  const std::string path = path_of_fd(path_fd);
+std::vector<std::string> list_names(const SyncOptions& options, MetadataTarget file) {
+  return selected_names(options, [&](char* buffer, std::size_t size) {
+    return file.path_only ? sys::listxattr(path_of_fd(file.fd).c_str(), buffer, size)
+                          : sys::flistxattr(file.fd, buffer, size);
+  });
+}
+
+// An entry by its name in an open directory; a symlink is not followed.
+struct NamedEntry {
+  int dirfd;
+  const char* name;
+};
+
+// Calls `by_name`, or `by_path` with a path through /proc where the kernel does not have that yet.
+template <typename ByName, typename ByPath>
+ssize_t ask(const SyncJob& job, NamedEntry entry, ByName by_name, ByPath by_path) {
+  if (job.has_attributes_by_name.load(std::memory_order_relaxed)) {
+    const ssize_t result = by_name();
+    if (result != -ENOSYS && result != -EPERM) {
+      return result;
+    }
+    job.has_attributes_by_name.store(false, std::memory_order_relaxed);
+  }
+  return by_path(fmt::format("/proc/self/fd/{}/{}", entry.dirfd, entry.name).c_str());
+}
+
+std::vector<std::string> list_names(const SyncJob& job, NamedEntry entry) {
+  return selected_names(job.options, [&](char* buffer, std::size_t size) {
+    return ask(
+        job, entry, [&] { return sys::listxattrat(entry.dirfd, entry.name, AT_SYMLINK_NOFOLLOW, buffer, size); },
+        [&](const char* path) { return sys::llistxattr(path, buffer, size); });
+  });
+}
+
+std::vector<Attribute> read_attributes(const SyncJob& job, NamedEntry entry, std::vector<std::string> names) {
   std::vector<Attribute> attributes;
-  std::string value(std::size_t{64} << 10U, '\0');
-  for (std::string& name : list_names(options, path.c_str(), /*follow=*/true)) {
-    const ssize_t size = sys::getxattr(path.c_str(), name.c_str(), value.data(), value.size());
+  const auto value = std::make_unique_for_overwrite<char[]>(largest_attribute_bytes);
+  for (std::string& name : names) {
+    const ssize_t size = ask(
+        job, entry,
+        [&] {
+          return sys::getxattrat(entry.dirfd, entry.name, AT_SYMLINK_NOFOLLOW, name.c_str(), value.get(),
+                                 largest_attribute_bytes);
+        },
+        [&](const char* path) { return sys::lgetxattr(path, name.c_str(), value.get(), largest_attribute_bytes); });
     if (size >= 0) {
-      attributes.emplace_back(std::move(name), value.substr(0, static_cast<std::size_t>(size)));
+      attributes.emplace_back(std::move(name), std::string(value.get(), static_cast<std::size_t>(size)));
     }
   }
   std::ranges::sort(attributes);
@@ -90,12 +128,12 @@ bool differ(const std::vector<Attribute>& a, const std::vector<Attribute>& b, bo
 
 // rsync -X makes the sets equal: what the source has not is removed.
 int remove_extra_attributes(const SyncOptions& options, MetadataTarget from, MetadataTarget to) {
-  const std::string to_path = path_of_fd(to.fd);
-  const auto names = list_names(options, to_path.c_str(), /*follow=*/true);
+  const auto names = list_names(options, to);
   if (names.empty()) {
     return 0;
   }
-  const auto kept = list_names(options, path_of_fd(from.fd).c_str(), /*follow=*/true);
+  const auto kept = list_names(options, from);
+  const std::string to_path = path_of_fd(to.fd);
   int first_error = 0;
   for (const std::string& name : names) {
     if (is_acl(name) || std::ranges::find(kept, name) != kept.end()) {
@@ -188,20 +226,15 @@ std::uint16_t extended_changes(const SyncJob& job, int source_dirfd, const char*
   if (!options.xattrs && (!options.acls || is_symlink)) {
     return 0;
   }
-  // Through the directories' descriptors; the last component is not followed.
-  const auto source_path = fmt::format("/proc/self/fd/{}/{}", source_dirfd, source);
-  const auto destination_path = fmt::format("/proc/self/fd/{}/{}", destination_dirfd, destination);
-  if (list_names(options, source_path.c_str(), false).empty() &&
-      list_names(options, destination_path.c_str(), false).empty()) {
+  const NamedEntry from{source_dirfd, source};
+  const NamedEntry to{destination_dirfd, destination};
+  auto source_names = list_names(job, from);
+  auto destination_names = list_names(job, to);
+  if (source_names.empty() && destination_names.empty()) {
     return 0;
   }
-  const UniqueFd from(sys::openat(source_dirfd, source, O_PATH | O_NOFOLLOW));
-  const UniqueFd to(sys::openat(destination_dirfd, destination, O_PATH | O_NOFOLLOW));
-  if (!from || !to) {
-    return 0;  // what is in the way shows when the attributes are set
-  }
-  const auto wanted = read_attributes(options, from.get());
-  const auto existing = read_attributes(options, to.get());
+  const auto wanted = read_attributes(job, from, std::move(source_names));
+  const auto existing = read_attributes(job, to, std::move(destination_names));
   std::uint16_t changes = 0;
   if (differ(wanted, existing, /*acls=*/true)) {
     changes |= bit(SyncChange::acl);
@@ -235,11 +268,11 @@ bool set_attributes(SyncJob& job, MetadataTarget from, const struct statx& sourc
       is_done = false;
     }
   };
-  const MetadataState state{now.mode & permission_bits, now.uid, now.gid, now.may_have_acls};
+  const MetadataState state{now.mode & permission_bits, now.uid, now.gid, now.may_have_attributes};
   if (const auto copied = copy_metadata(from, wanted, to, state, selection); !copied) {
     note(copied.error().error.errno_value(), copied.error().error.operation);
   }
-  if (selection.xattrs) {
+  if (selection.xattrs && now.may_have_attributes) {
     note(remove_extra_attributes(options, from, to), "removexattr");
   }
   note(set_times_of(job, source, to), "utimensat");

@@ -29,7 +29,7 @@ struct AttributeState {
   std::uint32_t uid = 0;
   std::uint32_t gid = 0;
   std::uint32_t wanted_mode = 0;
-  bool may_have_acls = false;
+  bool may_have_attributes = false;  // ACLs or others of its own: it existed before, or has inherited them
 };
 
 // Gives `to` what the options preserve of the source. `from`: only needed where ACLs or extended attributes are

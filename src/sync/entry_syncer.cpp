@@ -502,7 +502,7 @@ bool EntrySyncer::set_attributes_of(const SyncEntry& entry, const char* name, Is
                          .uid = now.stx_uid,
                          .gid = now.stx_gid,
                          .wanted_mode = wanted(now.stx_mode),
-                         .may_have_acls = true},
+                         .may_have_attributes = true},
                         entry.path);
 }
 

@@ -96,7 +96,7 @@ AttributeState state_after_writing(const SyncJob& job, const SyncEntry& entry) {
           .uid = entry.existing.stx_uid,
           .gid = entry.existing.stx_gid,
           .wanted_mode = wanted_mode(job, entry.source, entry.existing.stx_mode),
-          .may_have_acls = true};
+          .may_have_attributes = true};
 }
 
 }  // namespace
@@ -253,7 +253,7 @@ std::optional<FileWriter::Written> FileWriter::replace(const SyncEntry& entry, S
       job_.fail(SyncProblem::cannot_create, -result, "statx", entry.path);
       return std::nullopt;
     }
-    state = {.mode = made.stx_mode, .uid = made.stx_uid, .gid = made.stx_gid, .may_have_acls = true};
+    state = {.mode = made.stx_mode, .uid = made.stx_uid, .gid = made.stx_gid, .may_have_attributes = true};
   }
   state.wanted_mode = job_.options.permissions || has_old_file ? mode : state.mode & permission_bits;
   if (!finish(entry, source, staged->fd(), state)) {

@@ -37,6 +37,9 @@ class SyncJob {
   // A source directory could not be read, or an entry of it not looked at: nothing is deleted from then on.
   std::atomic<bool> has_read_error = false;
 
+  // Whether the kernel lists and reads attributes by names in an open directory (listxattrat(2), Linux 6.13).
+  mutable std::atomic<bool> has_attributes_by_name = true;
+
   void fail(SyncProblem problem, Error error);
   void fail(SyncProblem problem, int error, const char* operation, std::string path);
   void event(const SyncEvent& event);

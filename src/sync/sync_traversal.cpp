@@ -231,7 +231,7 @@ void SyncTraversal::finish(SyncDirectory& directory) {
                           .uid = now.stx_uid,
                           .gid = now.stx_gid,
                           .wanted_mode = mode,
-                          .may_have_acls = true},
+                          .may_have_attributes = true},
                          directory.path);
     if (from >= 0) {
       job_.descriptors.unpin(*directory.sources.front());
