@@ -15,6 +15,8 @@
 namespace ferry {
 namespace {
 
+constexpr std::size_t entries_at_once =
+    256;  // so many subdirectories of a directory wait at most, half a kilobyte each
 constexpr std::uint64_t cost_worth_a_thread = 64;  // in entries: starting a thread costs as much as looking at so many
 
 bool is_device_of(const struct statx& status, std::uint64_t device) noexcept {
@@ -334,14 +336,19 @@ bool SyncTraversal::takes_part(const SyncDirectory& directory, const char* name,
 
 void SyncTraversal::visit(unsigned worker, const SyncDirectoryRef& directory, const std::shared_ptr<EntryList>& list,
                           std::size_t begin, std::size_t end) {
+  const auto give_away = [&](std::size_t from) {
+    directory->pending.fetch_add(1);
+    scheduler_.push(worker,
+                    Task{.kind = Task::Kind::visit, .directory = directory, .list = list, .begin = from, .end = end});
+    note_cost(0);
+    end = from;
+  };
+  if (end - begin > entries_at_once) {
+    give_away(begin + entries_at_once);  // below the tasks of subdirectories found here: these are done first
+  }
   for (std::size_t i = begin; i < end && !job_.stopped(); ++i) {
     if (end - i > 1 && scheduler_.has_idle_worker()) {
-      const std::size_t middle = i + (end - i + 1) / 2;
-      directory->pending.fetch_add(1);
-      scheduler_.push(
-          worker, Task{.kind = Task::Kind::visit, .directory = directory, .list = list, .begin = middle, .end = end});
-      note_cost(0);
-      end = middle;
+      give_away(i + (end - i + 1) / 2);
     }
     if (pass_ == Pass::deletions) {
       enter_for_deletions(worker, directory, *list, i);
