@@ -275,8 +275,15 @@ bool set_attributes(SyncJob& job, MetadataTarget from, const struct statx& sourc
   if (selection.xattrs && now.may_have_attributes) {
     note(remove_extra_attributes(options, from, to), "removexattr");
   }
-  note(set_times_of(job, source, to), "utimensat");
-  return is_done;
+  return set_times(job, source, to, path) && is_done;
+}
+
+bool set_times(SyncJob& job, const struct statx& source, MetadataTarget to, const std::string& path) {
+  const int error = set_times_of(job, source, to);
+  if (error != 0) {
+    job.fail(SyncProblem::cannot_set_attributes, error, "utimensat", path);
+  }
+  return error == 0;
 }
 
 }  // namespace ferry

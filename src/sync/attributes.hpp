@@ -37,6 +37,9 @@ struct AttributeState {
 bool set_attributes(SyncJob& job, MetadataTarget from, const struct statx& source, MetadataTarget to,
                     const AttributeState& now, const std::string& path);
 
+// Gives `to` the source's times alone, as far as the options preserve them.
+bool set_times(SyncJob& job, const struct statx& source, MetadataTarget to, const std::string& path);
+
 // Whether the times of this kind of file are preserved.
 bool keeps_times(const SyncOptions& options, std::uint32_t mode) noexcept;
 

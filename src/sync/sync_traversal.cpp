@@ -212,32 +212,12 @@ void SyncTraversal::finish(SyncDirectory& directory) {
   }
   const Pin pinned(job_.descriptors, *directory.destination);
   const int fd = directory.destination_fd();
-  struct statx now = {};
-  if (const int result = sys::statx(fd, "", AT_EMPTY_PATH, STATX_BASIC_STATS, now); result < 0) {
-    job_.fail(SyncProblem::cannot_set_attributes, -result, "statx", directory.path);
-    return;
-  }
-  if (sets) {
-    int from = -1;
-    if ((options_.acls || options_.xattrs) && !directory.sources.empty() &&
-        job_.descriptors.pin(*directory.sources.front())) {
-      from = directory.sources.front()->source_fd();
-    }
-    const std::uint32_t mode =
-        directory.is_new && !options_.permissions
-            ? (now.stx_mode & (directory.source_status.stx_mode | 07000U)) & permission_bits
-            : wanted_mode(job_, directory.source_status,
-                          directory.added_mode_bits != 0 ? directory.destination_status.stx_mode : now.stx_mode);
-    (void)set_attributes(job_, {from, false}, directory.source_status, {fd, false},
-                         {.mode = now.stx_mode & permission_bits,
-                          .uid = now.stx_uid,
-                          .gid = now.stx_gid,
-                          .wanted_mode = mode,
-                          .may_have_attributes = true},
-                         directory.path);
-    if (from >= 0) {
-      job_.descriptors.unpin(*directory.sources.front());
-    }
+  const bool is_right = sets && !directory.is_new && !directory.differs && directory.added_mode_bits == 0;
+  if (is_right) {
+    // What was made in it has changed these alone.
+    (void)set_times(job_, directory.source_status, {fd, false}, directory.path);
+  } else if (sets) {
+    set_directory_attributes(directory);
   } else if (directory.added_mode_bits != 0) {
     (void)sys::fchmod(fd, directory.destination_status.stx_mode & permission_bits);
   }
@@ -245,6 +225,35 @@ void SyncTraversal::finish(SyncDirectory& directory) {
     if (const int result = sys::fsync(fd); result < 0) {
       job_.fail(SyncProblem::cannot_write, -result, "fsync", directory.path);
     }
+  }
+}
+
+void SyncTraversal::set_directory_attributes(const SyncDirectory& directory) {
+  const int fd = directory.destination_fd();
+  struct statx now = {};
+  if (const int result = sys::statx(fd, "", AT_EMPTY_PATH, STATX_BASIC_STATS, now); result < 0) {
+    job_.fail(SyncProblem::cannot_set_attributes, -result, "statx", directory.path);
+    return;
+  }
+  int from = -1;
+  if ((options_.acls || options_.xattrs) && !directory.sources.empty() &&
+      job_.descriptors.pin(*directory.sources.front())) {
+    from = directory.sources.front()->source_fd();
+  }
+  const std::uint32_t mode =
+      directory.is_new && !options_.permissions
+          ? (now.stx_mode & (directory.source_status.stx_mode | 07000U)) & permission_bits
+          : wanted_mode(job_, directory.source_status,
+                        directory.added_mode_bits != 0 ? directory.destination_status.stx_mode : now.stx_mode);
+  (void)set_attributes(job_, {from, false}, directory.source_status, {fd, false},
+                       {.mode = now.stx_mode & permission_bits,
+                        .uid = now.stx_uid,
+                        .gid = now.stx_gid,
+                        .wanted_mode = mode,
+                        .may_have_attributes = true},
+                       directory.path);
+  if (from >= 0) {
+    job_.descriptors.unpin(*directory.sources.front());
   }
 }
 

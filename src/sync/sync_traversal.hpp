@@ -93,6 +93,7 @@ class SyncTraversal {
   [[nodiscard]] bool deletes_in(const SyncDirectory& directory) const;
   void let_go(SyncDirectoryRef directory);
   void finish(SyncDirectory& directory);
+  void set_directory_attributes(const SyncDirectory& directory);
   bool pin(SyncDirectory& directory);
   void unpin(SyncDirectory& directory) noexcept;
   void note_cost(std::uint64_t units) noexcept;

@@ -77,6 +77,22 @@ TEST(SyncCalls, a_deleted_file_takes_one_call) {
   EXPECT_EQ(calls_per_file(options, extraneous), 1U);
 }
 
+TEST(SyncCalls, a_directory_in_which_a_file_changed_gets_its_times_and_nothing_else) {
+  const SyncTree tree;
+  SyncTree::put(tree.source("d/file"), "new");
+  SyncTree::put(tree.destination("d/file"), "old", -10);
+  for (const auto& directory : {tree.source("d"), tree.destination("d"), tree.source(""), tree.destination("")}) {
+    SyncTree::set_time(directory, 5);
+  }
+  const FaultPlan plan;
+  EXPECT_EQ(tree.sync(archive_with_attributes()).exit, SyncExit::success);
+  EXPECT_EQ(read_file(tree.destination("d/file")), "new");
+  EXPECT_EQ(plan.count(Call::utimensat), 2U);  // the file's and the directory's
+  EXPECT_EQ(plan.count(Call::removexattr) + plan.count(Call::fchmod) + plan.count(Call::fchown), 0U);
+  EXPECT_EQ(std::filesystem::last_write_time(tree.destination("d")),
+            std::filesystem::last_write_time(tree.source("d")));
+}
+
 // The kernel's refusal of a call by name, and the call.
 struct Refusal {
   Call call;
