@@ -49,6 +49,9 @@ _ferry_options() {
     bench-concurrent)
       echo "--choose --files --from --grep --help --html --json --keep --mode --peers --rounds --size --title --to --warm-up --workers"
       ;;
+    bench-sync)
+      echo "--cold --files --from --grep --help --html --json --large-size --many-files --peers --rounds --size --title --to --warm --warm-up --xfs"
+      ;;
     bench-mmap) echo "--filter --grep --help --html --json --min-time --rounds --title --to --warm-up" ;;
     bench-counts) echo "--grep --help --html --json --title --to" ;;
     bench-compare) echo "--fail-on --help --json --threshold" ;;
@@ -86,7 +89,7 @@ _ferry() {
   fi
   if [[ $command == bench ]]; then
     if [[ $COMP_CWORD -eq 2 ]]; then
-      mapfile -t COMPREPLY < <(compgen -W "tree trees file copy-range zero-copy concurrent mmap counts compare report --help" -- "$current")
+      mapfile -t COMPREPLY < <(compgen -W "tree trees file copy-range zero-copy concurrent sync mmap counts compare report --help" -- "$current")
       return
     fi
     command=bench-${COMP_WORDS[2]}

@@ -3,14 +3,17 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstddef>
 #include <functional>
 #include <map>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <fmt/format.h>
@@ -29,8 +32,13 @@ struct HashedEntry {
 /// Visits a tree depth first, one open directory per level.
 class Reader {
  public:
-  Reader(Fidelity fidelity, std::function<void(const HashedEntry&)> visit)
-      : fidelity_(fidelity), visit_(std::move(visit)), buffer_(std::size_t{1} << 20U) {}
+  using Visit = std::function<void(const HashedEntry&)>;
+  // `visit_links` gets what visit_hard_links() makes up, which are no entries of the tree.
+  Reader(Fidelity fidelity, Visit visit, Visit visit_links)
+      : fidelity_(fidelity),
+        visit_(std::move(visit)),
+        visit_links_(std::move(visit_links)),
+        buffer_(std::size_t{1} << 20U) {}
 
   Outcome<void> read(int dirfd, const char* name, const std::string& path) {
     HashedEntry entry{.path = path};
@@ -47,9 +55,29 @@ class Reader {
         return done;
       }
     }
-    entry.hash = hash_record(entry, content);
+    std::string extended;
+    if (fidelity_ == Fidelity::everything) {
+      if (auto done = read_extended(dirfd, name, path, extended); !done) {
+        return done;
+      }
+      if (S_ISREG(entry.status.st_mode) && entry.status.st_nlink > 1) {
+        names_[{entry.status.st_dev, entry.status.st_ino}].push_back(path);
+      }
+    }
+    entry.hash = hash_record(entry, content, extended);
     visit_(entry);
     return S_ISDIR(entry.status.st_mode) ? read_directory(dirfd, name, path) : Outcome<void>{};
+  }
+
+  // Which names are one file: for each such file its names in the tree, visited as one more entry called by the first.
+  void visit_hard_links() {
+    for (auto& [inode, names] : names_) {
+      std::ranges::sort(names);
+      HashedEntry entry{.path = names.front() + " (its hard links)"};
+      const std::string record = fmt::format("hard links\n{}", fmt::join(names, "\n"));
+      entry.hash = XXH3_128bits(record.data(), record.size());
+      visit_links_(entry);
+    }
   }
 
  private:
@@ -109,31 +137,62 @@ class Reader {
     return {};
   }
 
+  // Names and values of extended attributes and ACLs, in the order of the names.
+  Outcome<void> read_extended(int dirfd, const char* name, const std::string& path, std::string& record) {
+    const std::string entry = fmt::format("/proc/self/fd/{}/{}", dirfd, name);
+    const char* const place = dirfd == AT_FDCWD ? name : entry.c_str();
+    const ssize_t length = ::llistxattr(place, buffer_.data(), buffer_.size());
+    if (length < 0) {
+      return errno == ENOTSUP ? Outcome<void>{}
+                              : Outcome<void>(failed("cannot list attributes of " + ferry::quoted(path), errno));
+    }
+    std::vector<std::string> names;
+    for (std::string_view left(buffer_.data(), static_cast<std::size_t>(length)); !left.empty();) {
+      names.emplace_back(left.data());
+      left.remove_prefix(names.back().size() + 1);
+    }
+    std::ranges::sort(names);
+    for (const std::string& attribute : names) {
+      const ssize_t size = ::lgetxattr(place, attribute.c_str(), buffer_.data(), buffer_.size());
+      if (size < 0) {
+        return failed("cannot read an attribute of " + ferry::quoted(path), errno);
+      }
+      record += fmt::format("\n{}\n{}\n", attribute, size);
+      record.append(buffer_.data(), static_cast<std::size_t>(size));
+    }
+    return {};
+  }
+
   // Sizes of directories and times of symlinks' targets say nothing about a copy; a directory's own size is left out.
-  [[nodiscard]] XXH128_hash_t hash_record(const HashedEntry& entry, const XXH128_hash_t& content) const {
+  [[nodiscard]] XXH128_hash_t hash_record(const HashedEntry& entry, const XXH128_hash_t& content,
+                                          const std::string& extended) const {
     const struct ::stat& status = entry.status;
     std::string record =
         fmt::format("{}\n{}\n{}\n{}\n{}", status.st_mode & S_IFMT, S_ISREG(status.st_mode) ? status.st_size : 0,
                     status.st_rdev, content.high64, content.low64);
-    if (fidelity_ == Fidelity::attributes) {
+    if (fidelity_ != Fidelity::content) {
       record += fmt::format("\n{}\n{}\n{}\n{}.{}", status.st_mode, status.st_uid, status.st_gid, status.st_mtim.tv_sec,
                             status.st_mtim.tv_nsec);
     }
-    record += '\n' + entry.path;
+    record += extended + '\n' + entry.path;
     return XXH3_128bits(record.data(), record.size());
   }
 
   Fidelity fidelity_;
-  std::function<void(const HashedEntry&)> visit_;
+  Visit visit_;
+  Visit visit_links_;
   std::vector<char> buffer_;
+  std::map<std::pair<dev_t, ino_t>, std::vector<std::string>> names_;  // of files that have several
 };
 
 Outcome<std::map<std::string, XXH128_hash_t>> entries_of(const std::filesystem::path& root, Fidelity fidelity) {
   std::map<std::string, XXH128_hash_t> entries;
-  Reader reader(fidelity, [&entries](const HashedEntry& entry) { entries.emplace(entry.path, entry.hash); });
+  const auto keep = [&entries](const HashedEntry& entry) { entries.emplace(entry.path, entry.hash); };
+  Reader reader(fidelity, keep, keep);
   if (const auto done = reader.read(AT_FDCWD, root.c_str(), {}); !done) {
     return std::unexpected(done.error());
   }
+  reader.visit_hard_links();
   return entries;
 }
 
@@ -167,7 +226,11 @@ std::string first_difference(const std::filesystem::path& source, const std::fil
 
 Outcome<Fingerprint> fingerprint_of(const std::filesystem::path& root, Fidelity fidelity) {
   Fingerprint sum;
-  Reader reader(fidelity, [&sum](const HashedEntry& entry) {
+  const auto add_hash = [&sum](const HashedEntry& entry) {
+    sum.digest[0] += entry.hash.high64;
+    sum.digest[1] += entry.hash.low64;
+  };
+  const auto add = [&](const HashedEntry& entry) {
     ++sum.entries;
     sum.allocated_bytes += static_cast<std::uint64_t>(entry.status.st_blocks) * 512;
     if (S_ISDIR(entry.status.st_mode)) {
@@ -176,12 +239,13 @@ Outcome<Fingerprint> fingerprint_of(const std::filesystem::path& root, Fidelity 
       ++sum.regular_files;
       sum.bytes += static_cast<std::uint64_t>(entry.status.st_size);
     }
-    sum.digest[0] += entry.hash.high64;
-    sum.digest[1] += entry.hash.low64;
-  });
+    add_hash(entry);
+  };
+  Reader reader(fidelity, add, add_hash);
   if (const auto done = reader.read(AT_FDCWD, root.c_str(), {}); !done) {
     return std::unexpected(done.error());
   }
+  reader.visit_hard_links();
   return sum;
 }
 

@@ -14,6 +14,7 @@ namespace ferry::bench {
 enum class Fidelity : std::uint8_t {
   content,     ///< Names, types, sizes, every byte, symlink targets: what `cp -r` promises.
   attributes,  ///< Besides, mode, owner, group and modification time in nanoseconds: what `cp -a` promises of these.
+  everything,  ///< Besides, extended attributes, ACLs, and which names are one file: what `rsync -aHAX` promises.
 };
 
 /// A file or a whole tree in a fixed size: the sum of the XXH3-128 hashes of its entries' records, so the order in

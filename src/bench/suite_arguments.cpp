@@ -201,6 +201,28 @@ CLI::App* add_concurrent(CLI::App& app, SuiteArguments& arguments) {
   return suite;
 }
 
+CLI::App* add_sync(CLI::App& app, SuiteArguments& arguments) {
+  CLI::App* const suite = app.add_subcommand(
+      "sync",
+      "Make one tree like another, by ferry sync and by rsync with the same options: the first copy, nothing "
+      "changed, 1% changed, everything deleted; and a large file of which 1% changed");
+  add_rounds(*suite, arguments, "--rounds");
+  add_places(*suite, arguments);
+  add_grep(*suite, arguments);
+  add_caches(*suite, arguments);
+  add_peers(*suite, arguments, {"rsync"});
+  suite->add_option("--files", arguments.files, "Files of the tree [60000]")
+      ->check(CLI::Range(std::uint64_t{2}, std::uint64_t{10'000'000}));
+  add_sizes(*suite, arguments, "Size of all files together [1GB]")->expected(1);
+  suite->add_option("--large-size", arguments.large_size, "Size of the large file [1G]")
+      ->check(CLI::Validator(check_size, "SIZE"));
+  suite->add_option("--many-files", arguments.many_files, "Empty files of the tree that shows the memory [1000000]")
+      ->check(CLI::Range(std::uint64_t{2}, std::uint64_t{100'000'000}));
+  suite->add_flag("--xfs", arguments.on_xfs,
+                  "Work on an XFS file system in a loop-mounted file below --to, made for each job (root)");
+  return suite;
+}
+
 CLI::App* add_mmap(CLI::App& app, SuiteArguments& arguments) {
   CLI::App* const suite = app.add_subcommand(
       "mmap",
@@ -317,6 +339,15 @@ ConcurrentSuite concurrent_of(const SuiteArguments& arguments) {
   return suite;
 }
 
+SyncSuite sync_of(const SuiteArguments& arguments) {
+  SyncSuite suite{.on_xfs = arguments.on_xfs};
+  suite.files = arguments.files != 0 ? arguments.files : suite.files;
+  suite.many_files = arguments.many_files != 0 ? arguments.many_files : suite.many_files;
+  suite.bytes = arguments.sizes.empty() ? suite.bytes : sizes_of(arguments).front();
+  suite.large_bytes = parse_size(arguments.large_size).value_or(suite.large_bytes);
+  return suite;
+}
+
 Outcome<Plan> mmap_plan(const CLI::App& suite, const SuiteArguments& arguments) {
   SuiteOptions options = options_of(arguments);
   options.to = suite.count("--to") > 0 ? options.to : mmap_place;
@@ -359,6 +390,9 @@ Plan plan_by_name(const CLI::App& suite, const SuiteArguments& arguments) {
   if (name == "concurrent") {
     return plan_concurrent(concurrent_of(arguments), options);
   }
+  if (name == "sync") {
+    return plan_sync(sync_of(arguments), options);
+  }
   return plan_counts(options);
 }
 
@@ -372,7 +406,7 @@ std::vector<CLI::App*> add_suites(CLI::App& app, SuiteArguments& arguments) {
   repeat->add_option("target", arguments.target)->required();
   return {add_tree(app, arguments),       add_trees(app, arguments),     add_file(app, arguments),
           add_copy_range(app, arguments), add_zero_copy(app, arguments), add_concurrent(app, arguments),
-          add_mmap(app, arguments),       add_counts(app, arguments)};
+          add_sync(app, arguments),       add_mmap(app, arguments),      add_counts(app, arguments)};
 }
 
 Outcome<Plan> plan_suite(const CLI::App& suite, const SuiteArguments& arguments) {

@@ -39,6 +39,11 @@ struct SuiteArguments {
   bool keep = false;
   bool choose = false;  // a person at the terminal is asked which groups
 
+  // sync
+  std::string large_size;
+  std::uint64_t many_files = 0;
+  bool on_xfs = false;
+
   // mmap
   unsigned min_time_ms = 50;
 

@@ -108,6 +108,16 @@ struct ConcurrentSuite {
 [[nodiscard]] std::vector<FileSet> concurrent_scenarios();
 [[nodiscard]] Plan plan_concurrent(const ConcurrentSuite& suite, const SuiteOptions& options);
 
+/// Making one tree like another, again and again, by `ferry sync` and by rsync with the same options.
+struct SyncSuite {
+  std::uint64_t files = 60'000;
+  std::uint64_t bytes = 1'000'000'000;   ///< Of all files together.
+  std::uint64_t many_files = 1'000'000;  ///< Empty ones, for what is remembered of each.
+  std::uint64_t large_bytes = std::uint64_t{1} << 30U;
+  bool on_xfs = false;  ///< On an XFS file system made in options.to; else from options.from to options.to.
+};
+[[nodiscard]] Plan plan_sync(const SyncSuite& suite, const SuiteOptions& options);
+
 /// Memory-mapped files: what mmap-io publishes, by ferry::MappedFile and by the bare means.
 struct MmapSuite {
   std::chrono::milliseconds at_least{50};  ///< That each contender is timed for in a round.

@@ -171,23 +171,29 @@ Outcome<void> make_small_tree(const fs::path& root) {
   return {};
 }
 
+fs::path FileSet::path_of(const fs::path& root, std::uint64_t number) const {
+  const std::uint64_t per_directory = (files + directories - 1) / directories;
+  const fs::path directory = directories > 1 ? root / fmt::format("dir{:04}", number / per_directory) : root;
+  return directory / fmt::format("file{:07}", number);
+}
+
 Outcome<void> make_file_set(const fs::path& root, const FileSet& set, const std::atomic<bool>* stop) {
   Noise noise(set.files ^ (set.file_bytes << 32U));
   std::vector<char> bytes(set.file_bytes);
-  fs::path directory = root;
-  const std::uint64_t per_directory = (set.files + set.directories - 1) / set.directories;
+  fs::path directory;
   for (std::uint64_t i = 0; i < set.files; ++i) {
     if (is_true(stop)) {
       return std::unexpected("interrupted");
     }
-    if (i % per_directory == 0) {
-      directory = set.directories > 1 ? root / fmt::format("dir{:04}", i / per_directory) : root;
+    const fs::path path = set.path_of(root, i);
+    if (path.parent_path() != directory) {
+      directory = path.parent_path();
       if (auto done = make_directories(directory); !done) {
         return done;
       }
     }
     noise.fill(bytes);
-    if (auto done = write_file(directory / fmt::format("file{:07}", i), {bytes.data(), bytes.size()}); !done) {
+    if (auto done = write_file(path, {bytes.data(), bytes.size()}); !done) {
       return done;
     }
   }

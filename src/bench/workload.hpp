@@ -51,6 +51,8 @@ struct FileSet {
 
   /// As size_of_tree() would say.
   [[nodiscard]] std::uint64_t size_bytes() const noexcept;
+  /// Where the file of that number, from 0, is below `root`.
+  [[nodiscard]] std::filesystem::path path_of(const std::filesystem::path& root, std::uint64_t number) const;
 };
 /// Makes `set` below the new directory `root`; contents are pseudo-random (incompressible), the same on every call.
 /// Ends with "interrupted" when `stop` becomes true.
