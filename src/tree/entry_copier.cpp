@@ -128,9 +128,17 @@ bool EntryCopier::copy_changed(const CopyEntry& entry, int retries) {
 // Claims an inode with several names and makes a link to its copy if there is one, or else calls `make`.
 void EntryCopier::link_or_make(const CopyEntry& entry, InodeIdentity inode, std::uint32_t links,
                                const std::function<bool()>& make) {
+  if (claimed_ == inode) {
+    claimed_is_made_ = make();
+    return;
+  }
   TreeName existing;
   hooks_.share(entry.directory);
   Traversal::hold(entry.directory);  // before the claim: a deferred name may be linked, and let go of, at once
+  if (hooks_.claim) {
+    hooks_.claim(inode, links, name_of(entry));
+    return;
+  }
   const HardLinks::Claim claim = job_.hard_links.claim(inode, links, name_of(entry), existing);
   if (claim == HardLinks::Claim::deferred) {
     return;
@@ -157,6 +165,14 @@ void EntryCopier::link_or_make(const CopyEntry& entry, InodeIdentity inode, std:
     }
     hooks_.let_go(*name.directory);
   }
+}
+
+bool EntryCopier::make_claimed(const CopyEntry& entry, InodeIdentity inode) {
+  claimed_ = inode;
+  claimed_is_made_ = false;
+  dispatch(entry, FileType::unknown, most_retries);
+  claimed_.reset();
+  return claimed_is_made_;
 }
 
 bool EntryCopier::link_to(const CopyEntry& entry, const TreeName& existing) {

@@ -16,11 +16,17 @@ class EntryCopier {
     std::function<void(std::uint64_t)> note_cost;  // how much work an entry was, in small files
     std::function<void(Directory&)> let_go;        // an entry that another worker left to this one is done
     std::function<void(Directory&)> share;         // others get to know what is in the directory
+    // Asks the job's partners about one of several names of an inode; empty without partners. The directory is held.
+    std::function<void(InodeIdentity, std::uint32_t links, TreeName)> claim;
   };
   EntryCopier(CopyJob& job, Hooks hooks);
 
   // Copies the entry, reporting failures and events to the job. True: it is a directory, and nothing was done.
   bool copy(const CopyEntry& entry, FileType type);
+
+  // The answers to a claim. True: the copy, which others are linked to, is there.
+  bool make_claimed(const CopyEntry& entry, InodeIdentity inode);
+  bool link_to(const CopyEntry& entry, const TreeName& existing);
 
   [[nodiscard]] TreeReport& report() noexcept { return report_; }
   [[nodiscard]] const TreeReport& report() const noexcept { return report_; }
@@ -65,7 +71,6 @@ class EntryCopier {
   }
   void link_or_make(const CopyEntry& entry, InodeIdentity inode, std::uint32_t links,
                     const std::function<bool()>& make);
-  bool link_to(const CopyEntry& entry, const TreeName& existing);
   void make_link(const CopyEntry& entry);
   void refuse_relative_symlink(const CopyEntry& entry, const struct statx& source);
 
@@ -122,6 +127,9 @@ class EntryCopier {
   Hooks hooks_;
   FileCopier copier_;
   TreeReport report_;
+  // The inode that the partners have left to this worker, and whether it was copied.
+  std::optional<InodeIdentity> claimed_;
+  bool claimed_is_made_ = false;
   std::uint64_t progress_reported_ = 0;  // bytes of the current file that job_.bytes_done has already
 };
 
