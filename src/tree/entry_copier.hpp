@@ -9,6 +9,17 @@
 
 namespace ferry {
 
+// A large file that several processes copy, by ranges.
+struct SharedFile {
+  const CopyEntry& entry;
+  int in = -1;
+  const struct statx& in_status;
+  int out = -1;
+  const char* temporary_name = "";
+};
+// Files from this size on, without holes.
+inline constexpr std::uint64_t shared_file_bytes = std::uint64_t{256} << 20U;
+
 // One per worker; not thread-safe.
 class EntryCopier {
  public:
@@ -18,6 +29,8 @@ class EntryCopier {
     std::function<void(Directory&)> share;         // others get to know what is in the directory
     // Asks the job's partners about one of several names of an inode; empty without partners. The directory is held.
     std::function<void(InodeIdentity, std::uint32_t links, TreeName)> claim;
+    // Copies a large file together with the partners, into the file of that temporary name; empty without partners.
+    std::function<Result<CopyReport>(const SharedFile&)> copy_in_ranges;
   };
   EntryCopier(CopyJob& job, Hooks hooks);
 
@@ -89,6 +102,8 @@ class EntryCopier {
                    const CopyReport& report);
   bool write_open(const CopyEntry& entry, Source& source, UniqueFd out, const struct statx& status);
   [[nodiscard]] int open_existing(const CopyEntry& entry, const Existing& existing);
+  [[nodiscard]] bool is_worth_sharing(const struct statx& source) const noexcept;
+  bool fill_together(const CopyEntry& entry, Source& source, const StagedFile& staged, CopyReport& report);
   bool fill(const CopyEntry& entry, Source& source, int out, std::uint64_t out_old_size, std::uint64_t out_device,
             CopyReport& report);
   bool sync(const CopyEntry& entry, int out, std::uint64_t device);

@@ -16,9 +16,6 @@ namespace {
 // Directories that were opened for others are kept for the next piece, up to so many; beyond that all are closed.
 constexpr std::size_t most_found = 256;
 
-// The receipt of directories that are only the way to others: they are never finished.
-constexpr std::uint64_t on_the_way = ~std::uint64_t{0};
-
 std::string key_of(const Place& place, std::string_view path) {
   std::string key = place.operand.source;
   key += '\0';
@@ -59,7 +56,9 @@ void TreeCopier::State::serve_partners() {
 
 void TreeCopier::State::end_serving() { scheduler().end_serving(); }
 
-WorkLoad TreeCopier::State::load() const { return {.is_idle = has_idle_workers(), .to_give = ready_for_others()}; }
+WorkLoad TreeCopier::State::load() const {
+  return {.is_idle = has_idle_workers(), .to_give = ready_for_others() + ranges_left_};
+}
 
 // ------------------------------------------------------------------------------------------------- giving
 
@@ -88,11 +87,20 @@ std::vector<Piece> TreeCopier::State::give(std::size_t most) {
     given_.emplace(piece.id, std::move(departing));
     pieces.push_back(std::move(piece));
   }
+  if (pieces.empty()) {
+    if (std::optional<Piece> range = give_range()) {
+      pieces.push_back(std::move(*range));
+    }
+  }
   return pieces;
 }
 
-void TreeCopier::State::returned(std::uint64_t piece, std::optional<RangeResult> /*result*/) {
+void TreeCopier::State::returned(std::uint64_t piece, std::optional<RangeResult> result) {
   std::unique_lock lock(partners_mutex_);
+  if (const auto range = given_ranges_.extract(piece); !range.empty()) {
+    range_returned(*range.mapped(), result ? *result : RangeResult{.report = {}, .error = ECANCELED, .operation = ""});
+    return;
+  }
   const auto found = given_.extract(piece);
   lock.unlock();
   if (!found.empty()) {
@@ -109,6 +117,10 @@ void TreeCopier::State::take(Piece piece, std::uint64_t receipt) {
 }
 
 void TreeCopier::State::work_on_piece(unsigned worker, const Piece& piece, std::uint64_t receipt) {
+  if (piece.range) {
+    job.options.partners->done(receipt, copy_range_of(piece));
+    return;
+  }
   const std::optional<Found> found = stopped() ? std::nullopt : find(piece.directory, receipt);
   if (!found) {
     job.options.partners->done(receipt, std::nullopt);

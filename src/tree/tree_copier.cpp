@@ -45,11 +45,13 @@ EntryCopier& TreeCopier::State::copier(unsigned worker) {
     EntryCopier::Hooks hooks{.note_cost = [this](std::uint64_t units) { note_cost(units); },
                              .let_go = [this, worker](Directory& directory) { let_go(worker, directory); },
                              .share = [this, worker](Directory& directory) { share(worker, directory); },
-                             .claim = {}};
+                             .claim = {},
+                             .copy_in_ranges = {}};
     if (job.options.partners != nullptr) {
       hooks.claim = [this](InodeIdentity inode, std::uint32_t links, TreeName name) {
         claim(inode, links, std::move(name));
       };
+      hooks.copy_in_ranges = [this](const SharedFile& file) { return copy_in_ranges(file); };
     }
     own = std::make_unique<EntryCopier>(job, std::move(hooks));
   }

@@ -9,6 +9,7 @@
 #include "tree/partners.hpp"
 #include "tree/traversal.hpp"
 
+#include <atomic>
 #include <chrono>
 #include <cstdint>
 #include <memory>
@@ -21,6 +22,9 @@
 #include <vector>
 
 namespace ferry {
+
+// The receipt of directories that are only the way to others, or are looked at once: they are never finished.
+inline constexpr std::uint64_t on_the_way = ~std::uint64_t{0};
 
 // The job comes first among the bases: the traversal works with its descriptors.
 struct JobHolder {
@@ -117,12 +121,21 @@ struct TreeCopier::State final : public JobHolder, public Traversal, public Piec
   [[nodiscard]] std::optional<Found> open_borrowed(const DirectoryRef& parent, const Place& place,
                                                    std::string_view name, std::uint64_t receipt);
   [[nodiscard]] bool open_borrowed_destination(Directory& directory, const CopyEntry& entry);
+  // Large files (ranges.cpp).
+  struct SharedCopy;
+  [[nodiscard]] Result<CopyReport> copy_in_ranges(const SharedFile& file);
+  [[nodiscard]] std::optional<Piece> give_range();
+  void range_returned(SharedCopy& copy, const RangeResult& result);
+  [[nodiscard]] RangeResult copy_range_of(const Piece& piece);
   void remember(const Place& place, std::string_view path, const DirectoryRef& directory);
 
   std::mutex partners_mutex_;  // guards what follows
   std::uint64_t last_id_ = 0;
   std::unordered_map<std::uint64_t, Departing> given_;
   std::unordered_map<std::uint64_t, Claim> claims_;
+  std::vector<SharedCopy*> shared_copies_;  // with ranges that nobody has begun with
+  std::unordered_map<std::uint64_t, SharedCopy*> given_ranges_;
+  std::atomic<std::size_t> ranges_left_ = 0;
   std::unordered_map<std::string, DirectoryRef> found_;  // ancestors of what was worked on for others
 };
 

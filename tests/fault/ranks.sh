@@ -59,6 +59,35 @@ a_killed_rank_ends_the_job_and_leaves_no_half_file() {
   ((failed > 0)) || fail "no kill met a running job"
 }
 
+# By ranges, of which one of the killed rank is missing.
+a_large_file_keeps_its_old_content_when_a_rank_is_killed() {
+  local job victim old new i killed=0
+  mkdir "$SCRATCH/s" "$SCRATCH/d"
+  head -c 700M /dev/urandom >"$SCRATCH/s/large"
+  echo old >"$SCRATCH/d/large"
+  new=$(md5sum <"$SCRATCH/s/large")
+  old=$(md5sum <"$SCRATCH/d/large")
+  for ((i = 0; i < $(by_form 4 20); i++)); do
+    mpirun -n 3 "$FERRY" cp -aT --jobs=1 --method=read_write "$SCRATCH/s" "$SCRATCH/d" 2>/dev/null &
+    job=$!
+    sleep "0.$((45 + 12 * i % 50))"
+    victim=$(pgrep -P "$job" -f "cp -aT" | sed -n "$((i % 3 + 1))p")
+    [[ -n $victim ]] && kill -KILL "$victim" 2>/dev/null
+    if ! { wait "$job"; } 2>/dev/null; then
+      killed=$((killed + 1))
+    fi
+    case $(md5sum <"$SCRATCH/d/large") in
+      "$old") ;;
+      "$new") break ;;
+      *) fail "kill $i: neither the old nor the new content" ;;
+    esac
+  done
+  say "$killed jobs killed"
+  expect "the next run" with_ranks 3 cp -aT "$SCRATCH/s" "$SCRATCH/d"
+  expect "the copy" cmp "$SCRATCH/s/large" "$SCRATCH/d/large"
+  expect_no_temporaries "$SCRATCH/d"
+}
+
 errors_and_status_are_those_of_one_process() {
   local alone together i
   small_tree

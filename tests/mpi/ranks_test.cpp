@@ -17,6 +17,7 @@
 
 #include "mpi/messages.hpp"
 #include "mpi/network.hpp"
+#include "support/fault_plan.hpp"
 #include "support/scratch.hpp"
 
 namespace ferry::testing {
@@ -43,6 +44,7 @@ struct Result {
   std::vector<TreeError> errors;
   std::vector<std::string> events;
   std::vector<std::uint64_t> files;  // regular files copied, by rank
+  std::uint64_t bytes_by_others = 0;
   std::size_t messages = 0;
 };
 
@@ -123,6 +125,8 @@ Result copy_with(int size, const std::vector<TreeOperand>& operands, const TreeO
     (void)copier.finish();
     (void)ranks->finish(copier.report(), false);
     result.files[static_cast<std::size_t>(rank)] = copier.report().regular_files;
+    const std::scoped_lock lock(mutex);
+    result.bytes_by_others += copier.progress().bytes_done;
   };
   std::vector<std::jthread> threads;
   for (int rank = 1; rank < size; ++rank) {
@@ -300,6 +304,105 @@ TEST_F(RanksTest, a_dry_run_changes_nothing_and_meets_every_entry) {
   EXPECT_THAT(result.errors, IsEmpty());
   EXPECT_FALSE(fs::exists(destination()));
   EXPECT_EQ(result.events.size(), listing(source()).size());
+}
+
+// ------------------------------------------------------------------------------------------------- large files
+
+class LargeFile : public RanksTest {
+ protected:
+  static constexpr std::size_t size = std::size_t{320} << 20U;
+
+  void SetUp() override {
+    fs::create_directory(source());
+    std::ofstream file(source("/large"), std::ios::binary);
+    std::vector<std::uint64_t> words(size / 16 / sizeof(std::uint64_t));
+    for (std::uint64_t part = 0; part < 16; ++part) {
+      for (std::size_t i = 0; i < words.size(); ++i) {
+        words[i] = (part * words.size() + i) * 0x9E3779B97F4A7C15U + 1;
+      }
+      file.write(reinterpret_cast<const char*>(words.data()),
+                 static_cast<std::streamsize>(words.size() * sizeof(std::uint64_t)));
+    }
+    ASSERT_TRUE(file.good());
+  }
+  // By short reads: two whole copies in memory would be much.
+  [[nodiscard]] bool is_copied() const {
+    std::ifstream a(source("/large"), std::ios::binary);
+    std::ifstream b(destination("/large"), std::ios::binary);
+    std::vector<char> x(1U << 20U);
+    std::vector<char> y(x.size());
+    while (a.read(x.data(), static_cast<std::streamsize>(x.size())) &&
+           b.read(y.data(), static_cast<std::streamsize>(y.size()))) {
+      if (x != y) {
+        return false;
+      }
+    }
+    return fs::file_size(source("/large")) == fs::file_size(destination("/large"));
+  }
+};
+
+TEST_F(LargeFile, is_copied_by_several_ranks_into_one_file) {
+  const Result result = copy_with(3, {{source(), destination()}}, archive());
+  EXPECT_THAT(result.errors, IsEmpty());
+  EXPECT_TRUE(is_copied());
+  EXPECT_EQ(result.report.data.bytes_copied, size);
+  EXPECT_EQ(result.report.data.size_bytes, size);
+  EXPECT_EQ(result.report.regular_files, 1);
+  EXPECT_GT(result.bytes_by_others, 0);
+  EXPECT_EQ(fs::last_write_time(source("/large")), fs::last_write_time(destination("/large")));
+  EXPECT_EQ(std::distance(fs::directory_iterator(destination()), {}), 1) << "a temporary name is left";
+}
+
+TEST_F(LargeFile, named_by_an_operand_is_shared_too_and_replaces_the_old_one) {
+  fs::create_directory(destination());
+  write(destination("/large"), "old");
+  const Result result = copy_with(2, {{source("/large"), destination("/large")}}, archive());
+  EXPECT_THAT(result.errors, IsEmpty());
+  EXPECT_TRUE(is_copied());
+  EXPECT_GT(result.bytes_by_others, 0);
+}
+
+TEST_F(LargeFile, that_fails_in_any_rank_leaves_the_old_one_and_is_told_once) {
+  fs::create_directory(destination());
+  for (const sys::Call call : {sys::Call::copy_file_range, sys::Call::pwrite}) {
+    write(destination("/large"), "old");
+    FaultPlan plan;
+    if (call == sys::Call::pwrite) {
+      plan.fail(sys::Call::copy_file_range, EXDEV);
+      plan.fail(sys::Call::splice, EINVAL);
+      plan.fail(sys::Call::sendfile, EINVAL);
+      plan.fail(sys::Call::write, ENOSPC, {.first = 4});
+    }
+    plan.fail(call, ENOSPC, {.first = 4});
+    TreeOptions options = archive();
+    if (call == sys::Call::copy_file_range) {
+      options.copy.methods = CopyMethodSet(CopyMethod::copy_file_range);
+    }
+    const Result result = copy_with(3, {{source(), destination()}}, options);
+    EXPECT_GT(plan.injected(), 0);
+    ASSERT_EQ(result.errors.size(), 1);
+    EXPECT_EQ(result.errors[0].error.errno_value(), ENOSPC);
+    EXPECT_EQ(result.errors[0].destination, destination("/large"));
+    EXPECT_EQ(fs::file_size(destination("/large")), 3);
+    EXPECT_EQ(std::distance(fs::directory_iterator(destination()), {}), 1) << "a temporary name is left";
+  }
+}
+
+TEST_F(LargeFile, that_cannot_be_given_its_size_is_an_error) {
+  FaultPlan plan;
+  plan.fail(sys::Call::ftruncate, EFBIG);
+  const Result result = copy_with(2, {{source(), destination()}}, archive());
+  ASSERT_EQ(result.errors.size(), 1);
+  EXPECT_EQ(result.errors[0].error.errno_value(), EFBIG);
+  EXPECT_TRUE(fs::is_empty(destination()));
+}
+
+TEST_F(LargeFile, is_not_shared_where_it_has_holes) {
+  std::ofstream(source("/large"), std::ios::in | std::ios::binary).seekp(2 * size).put('x');
+  const Result result = copy_with(2, {{source(), destination()}}, archive());
+  EXPECT_THAT(result.errors, IsEmpty());
+  EXPECT_TRUE(is_copied());
+  EXPECT_EQ(result.bytes_by_others, 0);
 }
 
 // ------------------------------------------------------------------------------------------- checks at the start
