@@ -46,6 +46,9 @@ Function next(const char* name) {
 
 }  // namespace
 
+// Parameters are called by what they are, not as in the reserved names of libc's headers.
+// NOLINTBEGIN(readability-inconsistent-declaration-parameter-name, bugprone-macro-parentheses)
+
 // NAME(PARAMETERS), called with ARGUMENTS: waits if CONDITION.
 #define FERRY_DELAYED(result, name, condition, parameters, arguments) \
   extern "C" result name parameters {                                 \
@@ -88,3 +91,4 @@ FERRY_DELAYED(int, futimens, true, (int fd, const timespec times[2]), (fd, times
 FERRY_DELAYED(ssize_t, getdents64, true, (int fd, void* buffer, size_t size), (fd, buffer, size))
 FERRY_DELAYED(ssize_t, flistxattr, true, (int fd, char* list, size_t size), (fd, list, size))
 FERRY_DELAYED(ssize_t, fgetxattr, true, (int fd, const char* name, void* value, size_t size), (fd, name, value, size))
+// NOLINTEND(readability-inconsistent-declaration-parameter-name, bugprone-macro-parentheses)

@@ -123,7 +123,7 @@ class Simulation {
   double visit_one(Rank& rank, int number, Task& task);
   double operations(double count, std::uint32_t directory, bool creates);
   double data(Rank& rank);
-  double let_go(Rank& rank, int number, std::uint32_t node, std::uint64_t holds);
+  void let_go(Rank& rank, int number, std::uint32_t node, std::uint64_t holds);
   void push(Rank& rank, int number, const Task& task, bool splittable);
   void wake_one(Rank& rank, int number);
   void step(int number);
@@ -241,7 +241,7 @@ void Simulation::work(int number, std::uint32_t index) {
     end = visit_one(rank, number, task);
   } else {
     worker.has_task = false;
-    end = let_go(rank, number, task.node, 1);
+    let_go(rank, number, task.node, 1);
   }
   busy_s_ += end - now_;
   at(end, Event::Kind::worker, number, index);
@@ -309,7 +309,7 @@ double Simulation::data(Rank& rank) {
 }
 
 // Gives back holds on a directory; what becomes done gives back that of its parent, or its lender's.
-double Simulation::let_go(Rank& rank, int number, std::uint32_t node, std::uint64_t holds) {
+void Simulation::let_go(Rank& rank, int number, std::uint32_t node, std::uint64_t holds) {
   while (node != nobody) {
     Node& current = rank.nodes[node];
     assert(current.pending >= holds);
@@ -332,7 +332,6 @@ double Simulation::let_go(Rank& rank, int number, std::uint32_t node, std::uint6
     node = current.parent;
     holds = 1;
   }
-  return now_;
 }
 
 void Simulation::push(Rank& rank, int number, const Task& task, bool splittable) {

@@ -20,6 +20,10 @@
 
 namespace ferry {
 
+inline bool operator==(const TreeOperand& a, const TreeOperand& b) {
+  return a.source == b.source && a.destination == b.destination;
+}
+
 // How a process that has not entered a directory finds it: by the operands and the names below them.
 struct Place {
   TreeOperand operand = {};
@@ -32,10 +36,6 @@ struct Place {
   bool has_default_acl = false;
   friend bool operator==(const Place&, const Place&) = default;
 };
-
-inline bool operator==(const TreeOperand& a, const TreeOperand& b) {
-  return a.source == b.source && a.destination == b.destination;
-}
 
 struct PieceEntry {
   std::string name = {};

@@ -230,13 +230,7 @@ void Traversal::read(unsigned worker, const DirectoryRef& directory) {
     const std::size_t entries = batch->offsets.size();
     if (reads_ahead(wanted_, ready_for_others())) {
       share(worker, *directory);
-      hold(*directory);
-      push_splittable(worker, Task{.kind = Task::Kind::visit,
-                                   .directory = directory,
-                                   .name = {},
-                                   .batch = std::move(batch),
-                                   .begin = 0,
-                                   .end = entries});
+      push_visit(worker, directory, std::move(batch), 0, entries);
       continue;
     }
     // A buffer left half empty means that the directory is at its end: the call that says so is made at once, on the
@@ -286,13 +280,7 @@ void Traversal::visit_all(unsigned worker, const DirectoryRef& directory, const 
     if (splits(end - i, is_one_here_idle, is_wanted_elsewhere)) {
       share(worker, *directory);
       const std::size_t middle = i + (end - i + 1) / 2;
-      hold(*directory);
-      push_splittable(worker, Task{.kind = Task::Kind::visit,
-                                   .directory = directory,
-                                   .name = {},
-                                   .batch = batch,
-                                   .begin = middle,
-                                   .end = end});
+      push_visit(worker, directory, batch, middle, end);
       note_cost(0);
       end = middle;
     }
@@ -315,6 +303,17 @@ void Traversal::push_enter(unsigned worker, const DirectoryRef& directory, const
   share(worker, *directory);
   hold(*directory);
   push_splittable(worker, Task{.kind = Task::Kind::enter, .directory = directory, .name = name});
+}
+
+void Traversal::push_visit(unsigned worker, const DirectoryRef& directory, std::shared_ptr<EntryBatch> batch,
+                           std::size_t begin, std::size_t end) {
+  hold(*directory);
+  push_splittable(worker, Task{.kind = Task::Kind::visit,
+                               .directory = directory,
+                               .name = {},
+                               .batch = std::move(batch),
+                               .begin = begin,
+                               .end = end});
 }
 
 void Traversal::push_splittable(unsigned worker, Task&& task) {
@@ -342,14 +341,8 @@ bool Traversal::read_for_others(unsigned worker) {
       auto batch = std::make_shared_for_overwrite<EntryBatch>();
       is_at_end = read_batch(*directory, *batch) == 0;
       if (!is_at_end) {
-        hold(*directory);
         const std::size_t end = batch->offsets.size();
-        push_splittable(worker, Task{.kind = Task::Kind::visit,
-                                     .directory = directory,
-                                     .name = {},
-                                     .batch = std::move(batch),
-                                     .begin = 0,
-                                     .end = end});
+        push_visit(worker, directory, std::move(batch), 0, end);
       }
     }
   }
@@ -401,14 +394,8 @@ void Traversal::visit_entries(unsigned worker, const DirectoryRef& directory,
     if (entry.is_entered) {
       push_enter(worker, directory, entry.name.c_str());
     } else if (!batch->append(entry.name, entry.type, used)) {
-      hold(*directory);
       const std::size_t end = batch->offsets.size();
-      push_splittable(worker, Task{.kind = Task::Kind::visit,
-                                   .directory = directory,
-                                   .name = {},
-                                   .batch = std::move(batch),
-                                   .begin = 0,
-                                   .end = end});
+      push_visit(worker, directory, std::move(batch), 0, end);
       batch = std::make_shared_for_overwrite<EntryBatch>();
       used = 0;
       (void)batch->append(entry.name, entry.type, used);

@@ -143,6 +143,8 @@ class Traversal {
   void push_enter(unsigned worker, const DirectoryRef& directory, const char* name);
   std::size_t read_batch(Directory& directory, EntryBatch& batch);
   bool read_for_others(unsigned worker);
+  void push_visit(unsigned worker, const DirectoryRef& directory, std::shared_ptr<EntryBatch> batch, std::size_t begin,
+                  std::size_t end);
   void push_splittable(unsigned worker, Task&& task);
 
   Descriptors& descriptors_;

@@ -51,8 +51,6 @@ struct Result {
 // What can be told to each rank.
 struct Setting {
   std::function<RankFacts(int rank)> facts = [](int /*rank*/) { return rank_facts("cp", 022); };
-  std::function<std::string(int rank, std::string path)> path = [](int /*rank*/, std::string path) { return path; };
-  std::function<void(int rank, TreeOptions& options)> options = [](int /*rank*/, TreeOptions& /*options*/) {};
   std::stop_token stop = {};
   bool with_events = false;
   // Rank 0 goes slowly until another rank has copied something.
@@ -80,7 +78,6 @@ Result copy_with(int size, const std::vector<TreeOperand>& operands, const TreeO
     TreeOptions own = options;
     own.partners = &ranks->partners();
     own.copy.stop = ranks->stop_token();
-    setting.options(rank, own);
     if (rank == 0) {
       const auto on_event = [&](const TreeEvent& event) {
         const std::scoped_lock lock(mutex);
