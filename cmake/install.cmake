@@ -18,6 +18,9 @@ if(TARGET ferry_mmap_suite)
     set_target_properties(ferry_mmap_suite PROPERTIES INSTALL_RPATH "$ORIGIN/..")
   endif()
 endif()
+if(TARGET ferry_mpi)
+  install(TARGETS ferry_mpi LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}/ferry)
+endif()
 # Before 1.0 every minor version may change the ABI.
 set_target_properties(ferry PROPERTIES VERSION ${PROJECT_VERSION}
   SOVERSION ${PROJECT_VERSION_MAJOR}.${PROJECT_VERSION_MINOR})

@@ -273,7 +273,12 @@ class StagedFile {
   /// it is not committed. Cheaper by one linkat(2). EEXIST if the name is taken.
   [[nodiscard]] static Result<StagedFile> create_unshared(int dirfd, const char* name, std::uint32_t mode);
 
+  /// As create(), but with a temporary name in any case: temporary_name(), by which other processes can open it, too.
+  [[nodiscard]] static Result<StagedFile> create_named(int dirfd, const char* name, std::uint32_t mode);
+
   [[nodiscard]] int fd() const noexcept { return fd_.get(); }
+  /// Empty for a file without one.
+  [[nodiscard]] const char* temporary_name() const noexcept { return temporary_name_.data(); }
 
   enum class Existing : std::uint8_t {
     keep,     ///< The name must be free: EEXIST if it is not (nothing changed). One linkat(2).

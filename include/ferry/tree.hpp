@@ -186,6 +186,9 @@ struct TreeProgress {
   bool walk_complete = false;
 };
 
+/// The other processes of a copy that several do together: src/mpi.
+class TreePartners;
+
 struct TreeOptions {
   bool recursive = true;
   Dereference dereference = Dereference::never;
@@ -222,6 +225,9 @@ struct TreeOptions {
   /// leave empty if not needed.
   std::function<void(const TreeEvent&)> on_event = {};
   std::function<void(const TreeError&)> on_error = {};
+  /// Shares the work with other processes, which see the same files; must outlive the copier. Null: this one does it
+  /// all. Set by src/mpi.
+  TreePartners* partners = nullptr;
 };
 
 struct TreeReport {
@@ -258,6 +264,8 @@ class TreeCopier {
   /// with the mode of `source`.
   [[nodiscard]] Result<void> copy_directory_only(const std::filesystem::path& source,
                                                  const std::filesystem::path& destination);
+  /// With options.partners, in place of copy(): works on what they give, until they end the job.
+  void serve_partners();
   /// Ends the job: with options.copy.fsync makes everything durable (grouped: syncfs where that is less work).
   [[nodiscard]] Result<void> finish();
 

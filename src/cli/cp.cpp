@@ -14,6 +14,7 @@
 #include <filesystem>
 #include <iterator>
 #include <map>
+#include <mutex>
 #include <set>
 #include <tuple>
 #include <vector>
@@ -22,6 +23,7 @@
 #include "cli/cp_messages.hpp"
 #include "cli/cp_operands.hpp"
 #include "cli/interruption.hpp"
+#include "cli/ranks.hpp"
 #include "cli/source_total.hpp"
 #include "cli/terminal.hpp"
 
@@ -132,7 +134,8 @@ class SourcesSeen {
 
 class CpRun {
  public:
-  explicit CpRun(CpCommand command);
+  // `ranks`: the other processes that share the work, of which this one is the first; or null.
+  CpRun(CpCommand command, Interruption& interruption, Ranks* ranks);
   int run(const CpJobs& jobs);
 
  private:
@@ -152,7 +155,10 @@ class CpRun {
   int finish();
 
   CpCommand command_;
-  Interruption interruption_;
+  Interruption& interruption_;
+  Ranks* ranks_;
+  std::stop_token stop_;
+  std::mutex reports_;  // guards what events and errors use: others' come from the thread that receives them
   Terminal terminal_;
   Answers answers_;
   TreeCopier copier_;
@@ -164,16 +170,25 @@ class CpRun {
   std::uint64_t complaints_ = 0;  // of the current call into the engine
 };
 
-CpRun::CpRun(CpCommand command)
-    : command_(std::move(command)), answers_(interruption_.descriptor()), copier_(options_with_callbacks()) {}
+CpRun::CpRun(CpCommand command, Interruption& interruption, Ranks* ranks)
+    : command_(std::move(command)),
+      interruption_(interruption),
+      ranks_(ranks),
+      stop_(ranks != nullptr ? ranks->stop_token() : interruption.token()),
+      answers_(interruption_.descriptor()),
+      copier_(options_with_callbacks()) {}
 
 TreeOptions CpRun::options_with_callbacks() {
   TreeOptions options = command_.tree;
-  options.copy.stop = interruption_.token();
+  options.copy.stop = stop_;
+  options.partners = ranks_ != nullptr ? &ranks_->partners() : nullptr;
   options.on_error = [this](const TreeError& error) { on_error(error); };
   // Building paths for events costs, so only who asked for lines pays.
   if (command_.verbose || command_.explain) {
     options.on_event = [this](const TreeEvent& event) { on_event(event); };
+  }
+  if (ranks_ != nullptr) {
+    ranks_->begin({.on_event = options.on_event, .on_error = options.on_error}, interruption_.token());
   }
   if (command_.interactive) {
     if (options.jobs == 0) {
@@ -189,6 +204,7 @@ TreeOptions CpRun::options_with_callbacks() {
 }
 
 void CpRun::begin(const std::string& source, const std::string& destination, bool parent) {
+  const std::scoped_lock lock(reports_);
   operand_ = {source, destination, parent};
   complaints_ = 0;
 }
@@ -197,6 +213,7 @@ void CpRun::note(const Result<void>& result) {
   if (result) {
     return;
   }
+  const std::scoped_lock lock(reports_);
   failed_ = true;
   if (complaints_ == 0 && result.error().errno_value() != ECANCELED) {
     terminal_.complain(cp_name, result.error().to_string());
@@ -211,6 +228,7 @@ bool CpRun::may_overwrite(std::string_view destination, std::uint32_t mode) {
 }
 
 void CpRun::on_event(const TreeEvent& event) {
+  const std::scoped_lock lock(reports_);
   if (quiet_) {
     return;
   }
@@ -231,6 +249,7 @@ void CpRun::on_event(const TreeEvent& event) {
 }
 
 void CpRun::on_error(const TreeError& error) {
+  const std::scoped_lock lock(reports_);
   ++complaints_;
   failed_ = true;
   if (error.problem == TreeProblem::canceled) {
@@ -271,6 +290,7 @@ bool CpRun::is_backup_of_itself(const CpJob& job) const {
 void CpRun::back_up_itself(const CpJob& job) {
   TreeOptions options = options_with_callbacks();
   options.backup = Backup::none;
+  options.partners = nullptr;  // one file
   TreeCopier copier(std::move(options));
   const std::string destination = backup_name(job.destination, command_.tree.backup, command_.tree.backup_suffix);
   begin(job.source, destination, false);
@@ -292,7 +312,7 @@ void CpRun::copy_one(const CpJob& job) {
   }
   begin(job.source, job.destination, false);
   note(copier_.copy(job.source, job.destination));
-  if (!are_there && !interruption_.token().stop_requested()) {
+  if (!are_there && !stop_.stop_requested()) {
     (void)copy_parents(job, true);
   }
 }
@@ -317,14 +337,24 @@ void CpRun::show_progress(const CpJobs& jobs) {
     std::ranges::transform(jobs.jobs, std::back_inserter(sources), &CpJob::source);
     total_ = std::make_unique<SourceTotal>(std::move(sources), command_.tree);
   }
-  terminal_.start_progress([this] { return total_ ? total_->add_to(copier_.progress()) : copier_.progress(); });
+  terminal_.start_progress([this] {
+    TreeProgress progress = copier_.progress();
+    if (ranks_ != nullptr) {
+      const TreeProgress others = ranks_->progress_of_others();
+      progress.bytes_done += others.bytes_done;
+      progress.entries_done += others.entries_done;
+      progress.bytes_found += others.bytes_found;
+      progress.entries_found += others.entries_found;
+    }
+    return total_ ? total_->add_to(progress) : progress;
+  });
 }
 
 int CpRun::run(const CpJobs& jobs) {
   show_progress(jobs);
   SourcesSeen seen;
   for (const CpJob& job : jobs.jobs) {
-    if (interruption_.token().stop_requested()) {
+    if (stop_.stop_requested()) {
       break;
     }
     std::string warning;
@@ -347,16 +377,25 @@ int CpRun::run(const CpJobs& jobs) {
 }
 
 int CpRun::finish() {
-  if (!interruption_.token().stop_requested()) {
+  if (ranks_ != nullptr) {
+    ranks_->end_work();
+  }
+  if (!stop_.stop_requested()) {
     begin({}, {}, false);
     note(copier_.finish());
+  }
+  TreeReport report = copier_.report();
+  if (ranks_ != nullptr) {
+    const Ranks::Outcome all = ranks_->finish(report, failed_);
+    report = all.report;
+    failed_ = failed_ || all.failed;
   }
   terminal_.stop_progress();
   total_.reset();
   const int signal = interruption_.signal_number();
   const int status = signal != 0 ? 128 + signal : failed_ ? 1 : 0;
   if (command_.json) {
-    terminal_.print_line(json_summary(copier_.report(), status, signal, command_.tree.dry_run));
+    terminal_.print_line(json_summary(report, status, signal, command_.tree.dry_run));
   }
   if (const int error = terminal_.flush(); error != 0) {
     terminal_.complain(cp_name, fmt::format("write error: {}", std::strerror(error)));
@@ -368,9 +407,99 @@ int CpRun::finish() {
   return status;
 }
 
+// ------------------------------------------------------------------------------------------ under mpirun
+
+// What one process after the other does; rank 0 complains for all.
+const char* refused_with_ranks(const CpCommand& command) {
+  if (command.interactive) {
+    return "-i (--interactive) cannot be used with several processes: run it without mpirun";
+  }
+  if (command.parents) {
+    return "--parents cannot be used with several processes: run it without mpirun";
+  }
+  return nullptr;
+}
+
+// All ranks but the first: works on what the others give, and tells rank 0 what it did.
+int serve_cp(const CpCommand& command, Interruption& interruption, Ranks& ranks) {
+  ranks.begin({}, interruption.token());
+  TreeOptions options = command.tree;
+  options.copy.stop = ranks.stop_token();
+  options.partners = &ranks.partners();
+  options.on_error = [&](const TreeError& error) { ranks.forward(error); };
+  if (command.verbose || command.explain) {
+    options.on_event = [&](const TreeEvent& event) { ranks.forward(event); };
+  }
+  TreeCopier copier(std::move(options));
+  ranks.tell_progress([&] { return copier.progress(); });
+  copier.serve_partners();
+  ranks.tell_progress({});
+  bool failed = false;
+  if (!ranks.stop_token().stop_requested()) {
+    if (const auto finished = copier.finish(); !finished) {
+      failed = true;
+      ranks.forward(TreeError{.problem = TreeProblem::cannot_sync,
+                              .error = finished.error(),
+                              .source = {},
+                              .destination = finished.error().path,
+                              .operand = {}});
+    }
+  }
+  (void)ranks.finish(copier.report(), failed);
+  return 0;  // rank 0 has the status of all: mpirun ends the others when one has another
+}
+
+std::vector<TreeOperand> operands_of(const CpJobs& jobs) {
+  std::vector<TreeOperand> operands;
+  operands.reserve(jobs.jobs.size());
+  for (const CpJob& job : jobs.jobs) {
+    operands.push_back({job.source, job.destination});
+  }
+  return operands;
+}
+
+int cp_of_several(int argc, char** argv, const Launch& launch) {
+  const RankFacts facts = facts_of_command(argc, argv);  // before parsing, which reorders them
+  std::expected<CpCommand, CpExit> command;
+  {
+    const Silence silence(launch);
+    command = parse_cp_arguments(argc, argv);
+    if (!command) {
+      return command.error().status;
+    }
+    if (const char* const reason = refused_with_ranks(*command); reason != nullptr) {
+      fmt::print(stderr, "{}: {}\n", cp_name, reason);
+      return 1;
+    }
+  }
+  Interruption interruption;
+  const auto ranks = join_ranks(launch);
+  if (!ranks) {
+    // By each that it happens to: it may be one alone, on a machine that is set up otherwise.
+    fmt::print(stderr, "{}: rank {}: {}\n", cp_name, launch.rank, ranks.error());
+    return 1;
+  }
+  if (launch.rank != 0) {
+    const auto checked = (*ranks)->check(facts, std::nullopt);
+    return checked ? serve_cp(*command, interruption, **ranks) : 0;
+  }
+  const auto jobs = resolve_operands(*command);
+  const auto checked = (*ranks)->check(facts, jobs ? std::optional(operands_of(*jobs)) : std::nullopt);
+  if (!checked) {
+    if (!checked.error().empty()) {
+      fmt::print(stderr, "{}: {}; nothing was copied\n", cp_name, checked.error());
+    }
+    return 1;
+  }
+  return CpRun(std::move(*command), interruption, ranks->get()).run(*jobs);
+}
+
 }  // namespace
 
 int cp_main(int argc, char** argv) {
+  if (const Launch launch = launched_as(); launch.is_one_of_several()) {
+    return cp_of_several(argc, argv, launch);
+  }
   auto command = parse_cp_arguments(argc, argv);
   if (!command) {
     return command.error().status;
@@ -379,7 +508,8 @@ int cp_main(int argc, char** argv) {
   if (!jobs) {
     return jobs.error().status;
   }
-  return CpRun(std::move(*command)).run(*jobs);
+  Interruption interruption;
+  return CpRun(std::move(*command), interruption, nullptr).run(*jobs);
 }
 
 }  // namespace ferry::cli

@@ -96,6 +96,10 @@ by one write, which is done whole or not at all). Written in place, and so at ri
 files with --inplace; and a DEST that is a symbolic link, has other hard links, is a mount point, or is
 not a regular file, because there the same inode has to stay.
 
+#Several processes
+Started by mpirun or srun, as in 'mpirun -n 16 ferry cp -a SRC DST', processes on one machine or on many share
+the copy, if all of them see the same files; rank 0 reports. FERRY_MPI=off in the environment: on its own.
+
 #Exit status
   0    everything was copied (or was to be kept)
   1    something failed, or the command line is wrong; everything else was copied

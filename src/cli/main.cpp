@@ -13,6 +13,7 @@
 #include <string_view>
 
 #include "cli/commands.hpp"
+#include "cli/ranks.hpp"
 #include "cli/terminal.hpp"
 
 namespace ferry::cli {
@@ -63,6 +64,7 @@ void print_version() {
   if (uname(&system) == 0) {
     fmt::print("kernel: {} {}\n", system.sysname, system.release);
   }
+  fmt::print("{}\n", describe_mpi());
 }
 
 // Standard streams that were closed are opened the wrong way round, so that using them still fails: their numbers must

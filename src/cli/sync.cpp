@@ -20,6 +20,7 @@
 
 #include "cli/commands.hpp"
 #include "cli/interruption.hpp"
+#include "cli/ranks.hpp"
 #include "cli/sync_arguments.hpp"
 #include "cli/sync_output.hpp"
 #include "cli/terminal.hpp"
@@ -284,6 +285,9 @@ int sync_main(int argc, char** argv) {
   auto command = parse_sync_arguments(std::span<const char* const>(argv, static_cast<std::size_t>(argc)).subspan(1));
   if (!command) {
     return answer(command.error());
+  }
+  if (const int refused = refuse_several_ranks("ferry sync"); refused != 0) {
+    return refused;
   }
   return SyncRun(std::move(*command)).run();
 }

@@ -148,6 +148,19 @@ Result<StagedFile> StagedFile::create(int dirfd, const char* name, std::uint32_t
   return file;
 }
 
+Result<StagedFile> StagedFile::create_named(int dirfd, const char* name, std::uint32_t mode) {
+  StagedFile file;
+  file.dirfd_ = dirfd;
+  file.name_ = name;
+  const int result = take_temporary_name(dirfd, name, file.temporary_name_, [&](const char* temporary) {
+    return open_named(dirfd, temporary, mode, file.fd_);
+  });
+  if (result != 0) {
+    return fail(-result, "openat", name);
+  }
+  return file;
+}
+
 Result<StagedFile> StagedFile::create_unshared(int dirfd, const char* name, std::uint32_t mode) {
   StagedFile file;
   file.fd_.reset(sys::openat(dirfd, name, O_CREAT | O_EXCL | O_WRONLY | O_NOFOLLOW, mode));

@@ -88,6 +88,9 @@ class Directory {
   struct statx destination_status = {};
   // The temporary name that the new destination has until its worker shares it (staged_directory.hpp); else empty.
   std::string staged_name;
+  // Another process has entered this directory and gives it its attributes; here only a piece of it is worked on, to be
+  // receipted when done (partners.hpp). 0: it is this process's own.
+  std::uint64_t receipt = 0;
   bool destination_is_lost = false;   // it could not be given its name: nothing more is put there
   bool destination_is_new = false;    // made by this job: it holds nothing that this job did not put there
   bool has_default_acl = false;       // what is created in the destination inherits an ACL

@@ -128,9 +128,17 @@ bool EntryCopier::copy_changed(const CopyEntry& entry, int retries) {
 // Claims an inode with several names and makes a link to its copy if there is one, or else calls `make`.
 void EntryCopier::link_or_make(const CopyEntry& entry, InodeIdentity inode, std::uint32_t links,
                                const std::function<bool()>& make) {
+  if (claimed_ == inode) {
+    claimed_is_made_ = make();
+    return;
+  }
   TreeName existing;
   hooks_.share(entry.directory);
   Traversal::hold(entry.directory);  // before the claim: a deferred name may be linked, and let go of, at once
+  if (hooks_.claim) {
+    hooks_.claim(inode, links, name_of(entry));
+    return;
+  }
   const HardLinks::Claim claim = job_.hard_links.claim(inode, links, name_of(entry), existing);
   if (claim == HardLinks::Claim::deferred) {
     return;
@@ -157,6 +165,14 @@ void EntryCopier::link_or_make(const CopyEntry& entry, InodeIdentity inode, std:
     }
     hooks_.let_go(*name.directory);
   }
+}
+
+bool EntryCopier::make_claimed(const CopyEntry& entry, InodeIdentity inode) {
+  claimed_ = inode;
+  claimed_is_made_ = false;
+  dispatch(entry, FileType::unknown, most_retries);
+  claimed_.reset();
+  return claimed_is_made_;
 }
 
 bool EntryCopier::link_to(const CopyEntry& entry, const TreeName& existing) {
@@ -472,7 +488,12 @@ EntryCopier::Outcome EntryCopier::place_new(const CopyEntry& entry, Source& sour
   if (is_unshared && job_.owner_may_change(source.status)) {
     mode &= 0700U;  // it can be opened from now on: by its owner alone until it has him
   }
-  const auto create = is_unshared ? StagedFile::create_unshared : StagedFile::create;
+  constexpr std::uint32_t owner_may_open_it = 0600;
+  const bool is_shared = hooks_.copy_in_ranges && is_worth_sharing(source.status) &&
+                         ((mode & owner_may_open_it) == owner_may_open_it || job_.is_root());
+  const auto create = is_shared     ? StagedFile::create_named
+                      : is_unshared ? StagedFile::create_unshared
+                                    : StagedFile::create;
   Result<StagedFile> staged = create(dirfd, entry.destination, mode);
   for (unsigned attempt = 0; !staged && is_out_of_descriptors(staged.error()) && job_.descriptors.make_room(attempt);
        ++attempt) {
@@ -491,7 +512,8 @@ EntryCopier::Outcome EntryCopier::place_new(const CopyEntry& entry, Source& sour
   }
   const std::uint64_t device = entry.directory.destination_identity.device;
   CopyReport report;
-  if (!options_.attributes_only && !fill(entry, source, staged->fd(), 0, device, report)) {
+  if (!options_.attributes_only && !(is_shared ? fill_together(entry, source, *staged, report)
+                                               : fill(entry, source, staged->fd(), 0, device, report))) {
     return Outcome::failed;
   }
   if (keeps || options_.preserve.any()) {
@@ -613,6 +635,42 @@ bool EntryCopier::fill(const CopyEntry& entry, Source& source, int out, std::uin
   }
   report = *copied;
   job_.bytes_done.fetch_add(report.size_bytes - progress_reported_, std::memory_order_relaxed);
+  return true;
+}
+
+bool EntryCopier::is_worth_sharing(const struct statx& source) const noexcept {
+  constexpr std::uint64_t block = 512;
+  return S_ISREG(source.stx_mode) && source.stx_size >= shared_file_bytes &&
+         source.stx_blocks * block >= source.stx_size && !options_.attributes_only && !options_.copy.verify &&
+         options_.copy.reflink != ReflinkMode::always && options_.copy.sparse != SparseMode::always;
+}
+
+// As fill(), by this process and by others that have nothing to do.
+bool EntryCopier::fill_together(const CopyEntry& entry, Source& source, const StagedFile& staged, CopyReport& report) {
+  const auto size = static_cast<off_t>(source.status.stx_size);
+  if (options_.copy.reflink == ReflinkMode::automatic && options_.copy.methods.contains(CopyMethod::reflink) &&
+      sys::ficlone(staged.fd(), source.fd.get()) == 0) {
+    report.size_bytes = report.bytes_copied = source.status.stx_size;
+    report.bytes_by_method[static_cast<std::size_t>(CopyMethod::reflink)] = source.status.stx_size;
+    job_.bytes_done.fetch_add(source.status.stx_size, std::memory_order_relaxed);
+    return true;
+  }
+  if (options_.copy.preallocate) {
+    if (const int result = sys::fallocate(staged.fd(), 0, 0, size); result < 0 && result != -EOPNOTSUPP) {
+      return fail(TreeProblem::cannot_write_destination, -result, "fallocate", entry);
+    }
+  }
+  if (const int result = sys::ftruncate(staged.fd(), size); result < 0) {
+    return fail(TreeProblem::cannot_write_destination, -result, "ftruncate", entry);
+  }
+  const Result<CopyReport> copied =
+      hooks_.copy_in_ranges({entry, source.fd.get(), source.status, staged.fd(), staged.temporary_name()});
+  if (!copied) {
+    job_.fail_entry(copied.error().errno_value() == EAGAIN ? TreeProblem::source_changed : problem_of(copied.error()),
+                    copied.error(), entry);
+    return false;
+  }
+  report = *copied;
   return true;
 }
 

@@ -9,6 +9,17 @@
 
 namespace ferry {
 
+// A large file that several processes copy, by ranges.
+struct SharedFile {
+  const CopyEntry& entry;
+  int in = -1;
+  const struct statx& in_status;
+  int out = -1;
+  const char* temporary_name = "";
+};
+// Files from this size on, without holes.
+inline constexpr std::uint64_t shared_file_bytes = std::uint64_t{256} << 20U;
+
 // One per worker; not thread-safe.
 class EntryCopier {
  public:
@@ -16,11 +27,19 @@ class EntryCopier {
     std::function<void(std::uint64_t)> note_cost;  // how much work an entry was, in small files
     std::function<void(Directory&)> let_go;        // an entry that another worker left to this one is done
     std::function<void(Directory&)> share;         // others get to know what is in the directory
+    // Asks the job's partners about one of several names of an inode; empty without partners. The directory is held.
+    std::function<void(InodeIdentity, std::uint32_t links, TreeName)> claim;
+    // Copies a large file together with the partners, into the file of that temporary name; empty without partners.
+    std::function<Result<CopyReport>(const SharedFile&)> copy_in_ranges;
   };
   EntryCopier(CopyJob& job, Hooks hooks);
 
   // Copies the entry, reporting failures and events to the job. True: it is a directory, and nothing was done.
   bool copy(const CopyEntry& entry, FileType type);
+
+  // The answers to a claim. True: the copy, which others are linked to, is there.
+  bool make_claimed(const CopyEntry& entry, InodeIdentity inode);
+  bool link_to(const CopyEntry& entry, const TreeName& existing);
 
   [[nodiscard]] TreeReport& report() noexcept { return report_; }
   [[nodiscard]] const TreeReport& report() const noexcept { return report_; }
@@ -65,7 +84,6 @@ class EntryCopier {
   }
   void link_or_make(const CopyEntry& entry, InodeIdentity inode, std::uint32_t links,
                     const std::function<bool()>& make);
-  bool link_to(const CopyEntry& entry, const TreeName& existing);
   void make_link(const CopyEntry& entry);
   void refuse_relative_symlink(const CopyEntry& entry, const struct statx& source);
 
@@ -84,6 +102,8 @@ class EntryCopier {
                    const CopyReport& report);
   bool write_open(const CopyEntry& entry, Source& source, UniqueFd out, const struct statx& status);
   [[nodiscard]] int open_existing(const CopyEntry& entry, const Existing& existing);
+  [[nodiscard]] bool is_worth_sharing(const struct statx& source) const noexcept;
+  bool fill_together(const CopyEntry& entry, Source& source, const StagedFile& staged, CopyReport& report);
   bool fill(const CopyEntry& entry, Source& source, int out, std::uint64_t out_old_size, std::uint64_t out_device,
             CopyReport& report);
   bool sync(const CopyEntry& entry, int out, std::uint64_t device);
@@ -122,6 +142,9 @@ class EntryCopier {
   Hooks hooks_;
   FileCopier copier_;
   TreeReport report_;
+  // The inode that the partners have left to this worker, and whether it was copied.
+  std::optional<InodeIdentity> claimed_;
+  bool claimed_is_made_ = false;
   std::uint64_t progress_reported_ = 0;  // bytes of the current file that job_.bytes_done has already
 };
 

@@ -54,6 +54,61 @@ class Scheduler {
     }
   }
 
+  // As push(), from any thread: not only from within tasks.
+  void push_from_outside(Task task) {
+    push(next_queue_.fetch_add(1) % std::max<unsigned>(1, started_.load() + 1), std::move(task));
+    note_heavy();
+  }
+
+  // Takes at most `most` of the oldest tasks that `may_go`, to be done outside. They count as unfinished until
+  // finished_outside() is called for them.
+  template <typename MayGo>
+  std::vector<Task> take_oldest(std::size_t most, const MayGo& may_go) {
+    constexpr std::ptrdiff_t looked_at = 64;  // of each queue: the largest pieces are the oldest
+    std::vector<Task> taken;
+    for (Queue& queue : queues_) {
+      const std::scoped_lock lock(queue.mutex);
+      for (std::ptrdiff_t i = 0; i < std::min(looked_at, std::ssize(queue.tasks)) && taken.size() < most;) {
+        const auto at = queue.tasks.begin() + i;
+        if (may_go(*at)) {
+          taken.push_back(std::move(*at));
+          queue.tasks.erase(at);
+          queued_.fetch_sub(1);
+        } else {
+          ++i;
+        }
+      }
+    }
+    return taken;
+  }
+
+  // Work of this job that is waited for from outside: run() does not return before it is finished.
+  void expect_outside(std::int64_t count) { unfinished_.fetch_add(count); }
+  void finished_outside(std::int64_t count) {
+    if (unfinished_.fetch_sub(count) == count) {
+      const std::scoped_lock lock(mutex_);
+      wake_.notify_all();
+    }
+  }
+
+  // Works on what is pushed from outside, until end_serving().
+  void serve() {
+    work_until(0, [this] { return served_.load(); });
+  }
+  void end_serving() {
+    {
+      const std::scoped_lock lock(mutex_);
+      served_ = true;
+    }
+    wake_.notify_all();
+  }
+
+  // `hook` is called by a worker that finds nothing to do, before it waits. To be set before any work.
+  void when_idle(std::function<void()> hook) { idle_hook_ = std::move(hook); }
+
+  // Whether workers wait and nothing is queued for them.
+  [[nodiscard]] bool is_idle() const noexcept { return queued_.load() <= 0 && idle_.load() > 0; }
+
   // Whether a worker waits for work, or another could be started: then it pays to split what is being done.
   [[nodiscard]] bool has_idle_worker() const noexcept {
     return queued_.load(std::memory_order_relaxed) <= 0 &&
@@ -93,7 +148,11 @@ class Scheduler {
         return;
       }
       std::unique_lock lock(mutex_);
-      idle_.fetch_add(1);
+      if (idle_.fetch_add(1) == 0 && idle_hook_) {
+        lock.unlock();
+        idle_hook_();
+        lock.lock();
+      }
       wake_.wait(lock, [&] { return queued_.load() > 0 || done(); });
       idle_.fetch_sub(1);
     }
@@ -152,6 +211,9 @@ class Scheduler {
   std::atomic<std::size_t> started_ = 0;  // threads besides worker 0
   std::atomic<bool> heavy_ = false;
   std::atomic<bool> stopping_ = false;
+  std::atomic<bool> served_ = false;
+  std::atomic<unsigned> next_queue_ = 0;
+  std::function<void()> idle_hook_;
   std::mutex mutex_;
   std::condition_variable wake_;
   std::vector<std::jthread> threads_;  // last: joined before the rest goes

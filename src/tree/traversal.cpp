@@ -1,9 +1,11 @@
 #include "tree/traversal.hpp"
 
 #include "base/sys.hpp"
+#include "tree/splitting.hpp"
 
 #include <dirent.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstddef>
 #include <cstring>
@@ -30,6 +32,20 @@ struct Record {
 
 FileType file_type_of_dirent(unsigned char d_type) noexcept {
   return d_type == DT_UNKNOWN ? FileType::unknown : file_type_of_mode(DTTOIF(d_type));
+}
+
+unsigned char dirent_of_file_type(FileType type) noexcept {
+  switch (type) {
+    case FileType::regular: return DT_REG;
+    case FileType::directory: return DT_DIR;
+    case FileType::symlink: return DT_LNK;
+    case FileType::fifo: return DT_FIFO;
+    case FileType::socket: return DT_SOCK;
+    case FileType::character_device: return DT_CHR;
+    case FileType::block_device: return DT_BLK;
+    case FileType::unknown: break;
+  }
+  return DT_UNKNOWN;
 }
 
 bool is_dot_or_dot_dot(const char* name) noexcept {
@@ -85,6 +101,20 @@ ssize_t EntryBatch::read(int directory) {
   return filled;
 }
 
+bool EntryBatch::append(std::string_view name, FileType type, std::size_t& used) {
+  const std::size_t length = (Record::name + name.size() + 1 + 7) / 8 * 8;
+  if (length > buffer.size() - used) {
+    return false;
+  }
+  char* const record = buffer.data() + used;
+  std::memset(record, 0, length);
+  record[Record::type] = static_cast<char>(dirent_of_file_type(type));
+  std::memcpy(record + Record::name, name.data(), name.size());
+  offsets.push_back(static_cast<std::uint32_t>(used));
+  used += length;
+  return true;
+}
+
 DirectoryEntry EntryBatch::entry(std::size_t index) const noexcept {
   const char* const record = buffer.data() + offsets[index];
   return {record + Record::name, file_type_of_dirent(Record::field<unsigned char>(record, Record::type)),
@@ -129,10 +159,14 @@ void Traversal::let_go(unsigned worker, Directory& directory) {
     if (is_open) {
       descriptors_.unpin(*current);
     }
-    if (current->parent->is_anchor()) {
+    const bool is_own = current->receipt == 0;
+    if (is_own && current->parent->is_anchor()) {
       descriptors_.unpin(*current);  // see start()
     }
     descriptors_.close(*current);
+    if (!is_own) {
+      return;  // what is above it is held by who gave it
+    }
     current = current->parent;
   }
 }
@@ -141,6 +175,13 @@ void Traversal::work(unsigned worker, Task&& task) {
   if (task.kind == Task::Kind::operands) {
     work_on_operands(worker, task.begin, task.end);
     return;
+  }
+  if (task.kind == Task::Kind::call) {
+    task.call(worker);
+    return;
+  }
+  if (task.is_splittable()) {
+    for_others_.fetch_sub(1);
   }
   if (task.kind == Task::Kind::enter) {
     DirectoryRef child;
@@ -181,33 +222,31 @@ void Traversal::read(unsigned worker, const DirectoryRef& directory) {
     if (stopped()) {
       break;
     }
-    if (std::exchange(directory->read_elsewhere, false)) {
-      (void)sys::lseek(directory->source_fd(), directory->read_position, SEEK_SET);
-    }
     auto batch = std::make_shared_for_overwrite<EntryBatch>();
-    const ssize_t filled = batch->read(directory->source_fd());
-    if (filled < 0) {
-      read_failed(*directory,
-                  Error{std::error_code(static_cast<int>(-filled), std::generic_category()), "getdents64", {}});
-      break;
-    }
+    const std::size_t filled = read_batch(*directory, *batch);
     if (filled == 0) {
       break;
     }
-    directory->read_position = batch->next_position();
+    const std::size_t entries = batch->offsets.size();
+    if (reads_ahead(wanted_, ready_for_others())) {
+      share(worker, *directory);
+      push_visit(worker, directory, std::move(batch), 0, entries);
+      continue;
+    }
     // A buffer left half empty means that the directory is at its end: the call that says so is made at once, on the
     // descriptor that is open anyway. Otherwise reading on is a task of its own, below those of this batch's
     // directories, unless the directory is better kept to this worker.
-    const bool nearly_done = static_cast<std::size_t>(filled) < EntryBatch::buffer_bytes / 2;
-    const bool keeps_it = is_unshared(*directory) && visited < most_unshared_entries && !scheduler_.has_idle_worker();
+    const bool nearly_done = filled < EntryBatch::buffer_bytes / 2;
+    const bool keeps_it =
+        is_unshared(*directory) && visited < most_unshared_entries && !scheduler_.has_idle_worker() && !wanted_;
     const bool reads_on = nearly_done || keeps_it;
     if (!reads_on) {
       share(worker, *directory);
       hold(*directory);
       scheduler_.push(worker, Task{.kind = Task::Kind::read, .directory = directory});
     }
-    visit_all(worker, directory, batch, 0, batch->offsets.size());
-    visited += batch->offsets.size();
+    visit_all(worker, directory, batch, 0, entries);
+    visited += entries;
     if (!reads_on) {
       break;
     }
@@ -216,21 +255,32 @@ void Traversal::read(unsigned worker, const DirectoryRef& directory) {
   let_go(worker, *directory);
 }
 
+// Bytes of the batch; 0 at the end, or after an error, which is reported.
+std::size_t Traversal::read_batch(Directory& directory, EntryBatch& batch) {
+  if (std::exchange(directory.read_elsewhere, false)) {
+    (void)sys::lseek(directory.source_fd(), directory.read_position, SEEK_SET);
+  }
+  const ssize_t filled = batch.read(directory.source_fd());
+  if (filled < 0) {
+    read_failed(directory,
+                Error{std::error_code(static_cast<int>(-filled), std::generic_category()), "getdents64", {}});
+    return 0;
+  }
+  directory.read_position = batch.next_position();
+  return static_cast<std::size_t>(filled);
+}
+
 void Traversal::visit_all(unsigned worker, const DirectoryRef& directory, const std::shared_ptr<EntryBatch>& batch,
                           std::size_t begin, std::size_t end) {
   std::vector<std::size_t> entered_later;  // tasks for everybody: not before the directory is shared
   for (std::size_t i = begin; i < end && !stopped(); ++i) {
-    const bool is_another_idle = scheduler_.has_idle_worker();
-    if (is_another_idle && end - i > 1) {
+    const bool is_one_here_idle = scheduler_.has_idle_worker();
+    const bool is_wanted_elsewhere = wanted_ && for_others_ <= 0 && !read_for_others(worker);
+    const bool is_another_idle = is_one_here_idle || is_wanted_elsewhere;
+    if (splits(end - i, is_one_here_idle, is_wanted_elsewhere)) {
       share(worker, *directory);
       const std::size_t middle = i + (end - i + 1) / 2;
-      hold(*directory);
-      scheduler_.push(worker, Task{.kind = Task::Kind::visit,
-                                   .directory = directory,
-                                   .name = {},
-                                   .batch = batch,
-                                   .begin = middle,
-                                   .end = end});
+      push_visit(worker, directory, batch, middle, end);
       note_cost(0);
       end = middle;
     }
@@ -252,7 +302,114 @@ void Traversal::visit_all(unsigned worker, const DirectoryRef& directory, const 
 void Traversal::push_enter(unsigned worker, const DirectoryRef& directory, const char* name) {
   share(worker, *directory);
   hold(*directory);
-  scheduler_.push(worker, Task{.kind = Task::Kind::enter, .directory = directory, .name = name});
+  push_splittable(worker, Task{.kind = Task::Kind::enter, .directory = directory, .name = name});
+}
+
+void Traversal::push_visit(unsigned worker, const DirectoryRef& directory, std::shared_ptr<EntryBatch> batch,
+                           std::size_t begin, std::size_t end) {
+  hold(*directory);
+  push_splittable(worker, Task{.kind = Task::Kind::visit,
+                               .directory = directory,
+                               .name = {},
+                               .batch = std::move(batch),
+                               .begin = begin,
+                               .end = end});
+}
+
+void Traversal::push_splittable(unsigned worker, Task&& task) {
+  for_others_.fetch_add(1);  // first: it may be taken at once
+  scheduler_.push(worker, std::move(task));
+  if (wanted_) {
+    has_for_others();
+  }
+}
+
+// --------------------------------------------------------------------------------------------- other processes
+
+// Others wait, and nothing is queued for them: what is not read yet comes before halves of what is, being cheap to get
+// and more. False if there is no such thing.
+bool Traversal::read_for_others(unsigned worker) {
+  std::vector<Task> unread = scheduler_.take_oldest(1, [](const Task& each) { return each.kind == Task::Kind::read; });
+  if (unread.empty()) {
+    return false;
+  }
+  const DirectoryRef directory = unread.front().directory;
+  bool is_at_end = false;
+  if (auto pinned = descriptors_.pin(*directory); pinned) {
+    const Pin pin(descriptors_, *directory);
+    while (!is_at_end && !stopped() && reads_ahead(wanted_, ready_for_others())) {
+      auto batch = std::make_shared_for_overwrite<EntryBatch>();
+      is_at_end = read_batch(*directory, *batch) == 0;
+      if (!is_at_end) {
+        const std::size_t end = batch->offsets.size();
+        push_visit(worker, directory, std::move(batch), 0, end);
+      }
+    }
+  }
+  if (is_at_end) {
+    let_go(worker, *directory);
+  } else {
+    scheduler_.push(worker, std::move(unread.front()));  // who takes it deals with what is wrong, too
+  }
+  scheduler_.finished_outside(1);
+  return for_others_ > 0;
+}
+
+std::vector<Traversal::Departing> Traversal::take_for_others(std::size_t most) {
+  std::vector<Departing> departing;
+  for (Task& task : scheduler_.take_oldest(most, [](const Task& each) { return each.is_splittable(); })) {
+    for_others_.fetch_sub(1);
+    auto found = std::ranges::find_if(
+        departing, [&](const Departing& each) { return each.directory.get() == task.directory.get(); });
+    if (found == departing.end()) {
+      found = departing.insert(found, Departing{.directory = std::move(task.directory), .entries = {}, .count = 0});
+    }
+    ++found->count;
+    if (task.kind == Task::Kind::enter) {
+      found->entries.push_back({std::move(task.name), FileType::directory, true});
+    }
+    for (std::size_t i = task.begin; task.kind == Task::Kind::visit && i < task.end; ++i) {
+      const DirectoryEntry entry = task.batch->entry(i);
+      found->entries.push_back({entry.name, entry.type, false});
+    }
+  }
+  return departing;
+}
+
+// The holds are let go of by a worker: it may have to give a directory its attributes.
+void Traversal::come_back(const Departing& departed) {
+  call_later([this, directory = departed.directory, count = departed.count](unsigned worker) {
+    for (std::uint32_t i = 0; i < count; ++i) {
+      let_go(worker, *directory);
+    }
+  });
+  scheduler_.finished_outside(departed.count);
+}
+
+void Traversal::visit_entries(unsigned worker, const DirectoryRef& directory,
+                              const std::vector<Departing::Entry>& entries) {
+  auto batch = std::make_shared_for_overwrite<EntryBatch>();
+  std::size_t used = 0;
+  for (const Departing::Entry& entry : entries) {
+    if (entry.is_entered) {
+      push_enter(worker, directory, entry.name.c_str());
+    } else if (!batch->append(entry.name, entry.type, used)) {
+      const std::size_t end = batch->offsets.size();
+      push_visit(worker, directory, std::move(batch), 0, end);
+      batch = std::make_shared_for_overwrite<EntryBatch>();
+      used = 0;
+      (void)batch->append(entry.name, entry.type, used);
+    }
+  }
+  visit_all(worker, directory, batch, 0, batch->offsets.size());
+  let_go(worker, *directory);
+}
+
+void Traversal::call_later(std::function<void(unsigned worker)> call) {
+  Task task;
+  task.kind = Task::Kind::call;
+  task.call = std::move(call);
+  scheduler_.push_from_outside(std::move(task));
 }
 
 }  // namespace ferry

@@ -4,11 +4,14 @@
 #include "tree/directory.hpp"
 #include "tree/scheduler.hpp"
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace ferry {
@@ -33,9 +36,25 @@ struct EntryBatch {  // NOLINT(*-member-init): the kernel fills `buffer`; 32 KiB
   [[nodiscard]] DirectoryEntry entry(std::size_t index) const noexcept;
   // Where reading goes on after this batch (lseek(2)).
   [[nodiscard]] off_t next_position() const noexcept { return next_position_; }
+  // Adds an entry that was read elsewhere, `used` bytes being filled; false if there is no room for it.
+  bool append(std::string_view name, FileType type, std::size_t& used);
 
  private:
   off_t next_position_ = 0;
+};
+
+struct TraversalTask {
+  enum class Kind : std::uint8_t { operands, enter, read, visit, call };
+  Kind kind = Kind::read;
+  DirectoryRef directory = {};  // enter: the parent
+  std::string name = {};        // enter
+  std::shared_ptr<EntryBatch> batch = {};
+  std::size_t begin = 0;
+  std::size_t end = 0;
+  std::function<void(unsigned worker)> call = {};
+
+  // Whether another process that sees the same files could do it.
+  [[nodiscard]] bool is_splittable() const noexcept { return kind == Kind::enter || kind == Kind::visit; }
 };
 
 // Reads directories and hands their entries to the virtual functions, which are called from several workers at once,
@@ -82,18 +101,39 @@ class Traversal {
   // Tells how much an entry cost, in units of about one small file: lets large jobs have more threads.
   void note_cost(std::uint64_t units) noexcept;
 
+  // Work that is done by other processes (partners.hpp). Entries of one directory; `count` tasks' holds on it.
+  struct Departing {
+    DirectoryRef directory;
+    struct Entry {
+      std::string name;
+      FileType type;
+      bool is_entered;
+    };
+    std::vector<Entry> entries;
+    std::uint32_t count = 0;
+  };
+  // Takes at most `most` tasks that can be done elsewhere; each directory occurs once. Their work is waited for until
+  // come_back().
+  std::vector<Departing> take_for_others(std::size_t most);
+  void come_back(const Departing& departed);
+  // Whether others wait for work: then what is being done is split for them, and has_for_others() is called.
+  void set_wanted(bool wanted) noexcept { wanted_ = wanted; }
+  [[nodiscard]] std::size_t ready_for_others() const noexcept {
+    return static_cast<std::size_t>(std::max<std::int64_t>(0, for_others_.load()));
+  }
+  virtual void has_for_others() {}
+  // Whether workers wait and nothing is queued for them.
+  [[nodiscard]] bool has_idle_workers() const noexcept { return scheduler_.is_idle(); }
+  // Visits entries of a directory that others have read; lets go of it.
+  void visit_entries(unsigned worker, const DirectoryRef& directory, const std::vector<Departing::Entry>& entries);
+  // Has `call` made by a worker; from any thread.
+  void call_later(std::function<void(unsigned worker)> call);
+  Scheduler<struct TraversalTask>& scheduler() noexcept { return scheduler_; }
+
   [[nodiscard]] unsigned workers() const noexcept { return scheduler_.workers(); }
 
  private:
-  struct Task {
-    enum class Kind : std::uint8_t { operands, enter, read, visit };
-    Kind kind = Kind::read;
-    DirectoryRef directory = {};  // enter: the parent
-    std::string name = {};        // enter
-    std::shared_ptr<EntryBatch> batch = {};
-    std::size_t begin = 0;
-    std::size_t end = 0;
-  };
+  using Task = TraversalTask;
 
   void work(unsigned worker, Task&& task);
   void work_on_operands(unsigned worker, std::size_t begin, std::size_t end);
@@ -101,9 +141,16 @@ class Traversal {
   void visit_all(unsigned worker, const DirectoryRef& directory, const std::shared_ptr<EntryBatch>& batch,
                  std::size_t begin, std::size_t end);
   void push_enter(unsigned worker, const DirectoryRef& directory, const char* name);
+  std::size_t read_batch(Directory& directory, EntryBatch& batch);
+  bool read_for_others(unsigned worker);
+  void push_visit(unsigned worker, const DirectoryRef& directory, std::shared_ptr<EntryBatch> batch, std::size_t begin,
+                  std::size_t end);
+  void push_splittable(unsigned worker, Task&& task);
 
   Descriptors& descriptors_;
   std::atomic<std::uint64_t> cost_ = 0;
+  std::atomic<bool> wanted_ = false;
+  std::atomic<std::int64_t> for_others_ = 0;  // queued tasks that could be done elsewhere
   Scheduler<Task> scheduler_;
 };
 

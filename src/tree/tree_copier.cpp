@@ -2,10 +2,8 @@
 #include <ferry/tree.hpp>
 
 #include "base/sys.hpp"
-#include "tree/copy_job.hpp"
-#include "tree/entry_copier.hpp"
 #include "tree/staged_directory.hpp"
-#include "tree/traversal.hpp"
+#include "tree/tree_copier_state.hpp"
 #include "tree/workers.hpp"
 
 #include <fcntl.h>
@@ -15,6 +13,7 @@
 #include <cerrno>
 #include <chrono>
 #include <cstring>
+#include <optional>
 #include <span>
 #include <string>
 #include <unordered_set>
@@ -28,80 +27,33 @@ Error system_error(int errno_value, const char* operation) {
   return Error{std::error_code(errno_value, std::generic_category()), operation, {}};
 }
 
-// The job comes first among the bases: the traversal works with its descriptors.
-struct JobHolder {
-  JobHolder(TreeOptions options, unsigned workers) : job(std::move(options), workers) {}
-  CopyJob job;
-};
-
 }  // namespace
-
-struct TreeCopier::State final : public JobHolder, public Traversal {
-  State(TreeOptions options, unsigned workers);
-
-  // Copies one operand, and returns the first failure of all that were reported to the job.
-  Result<void> run(std::span<const TreeOperand> operands, bool with_contents);
-
-  [[nodiscard]] TreeReport report() const;
-
- private:
-  void run_in_parallel(std::span<const TreeOperand> operands, bool with_contents);
-  void copy_operand(unsigned worker, const TreeOperand& operand);
-
-  // Traversal.
-  void operand(unsigned worker, std::size_t index) override { copy_operand(worker, operands_[index]); }
-  DirectoryRef enter(unsigned worker, Directory& parent, std::string_view name) override;
-  bool visit(unsigned worker, Directory& directory, const DirectoryEntry& entry) override;
-  void share(unsigned worker, Directory& directory) override;
-  [[nodiscard]] bool is_unshared(const Directory& directory) const noexcept override {
-    return !directory.staged_name.empty();
-  }
-  void leave(unsigned worker, Directory& directory) override;
-  void read_failed(Directory& directory, Error error) override;
-  [[nodiscard]] bool stopped() const noexcept override { return job.stopped(); }
-
-  void copy_directory(unsigned worker, Directory& anchor, const CopyEntry& entry);
-  [[nodiscard]] bool open_source(Directory& directory, const CopyEntry& entry);
-  bool open_destination(Directory& directory, const CopyEntry& entry);
-  [[nodiscard]] bool is_to_be_entered(const Directory& directory, const CopyEntry& entry) const;
-  int make_and_open_directory(Directory& directory, const CopyEntry& entry);
-  [[nodiscard]] mode_t new_directory_mode(const Directory& directory) const noexcept;
-  void merge_staged(Directory& directory, const CopyEntry& entry);
-  [[nodiscard]] int open_existing_directory(const Directory& directory, const CopyEntry& entry);
-  bool refuse_existing(const CopyEntry& entry, int error);
-
-  // The worker's own: made when it first needs one, since small jobs have work for one worker only.
-  EntryCopier& copier(unsigned worker);
-  std::vector<std::unique_ptr<EntryCopier>> copiers_;  // one per worker
-  // The directory that a worker's last operand went into; the next one most likely goes there, too.
-  struct DestinationParent {
-    std::string path;
-    std::shared_ptr<const UniqueFd> fd;
-    struct statx status = {};
-    bool has_default_acl = false;
-  };
-  bool open_parent(unsigned worker, Directory& anchor, const CopyEntry& entry, std::string& name);
-  int open_parent_directory(const std::string& path, DestinationParent& parent);
-
-  std::vector<DestinationParent> parents_;  // one per worker
-  std::span<const TreeOperand> operands_;
-  bool with_contents_ = true;
-  std::chrono::nanoseconds elapsed_{0};
-};
 
 TreeCopier::State::State(TreeOptions options, unsigned workers)
     : JobHolder(std::move(options), workers),
       Traversal(workers, job.descriptors),
       copiers_(workers),
-      parents_(workers) {}
+      parents_(workers) {
+  begin_with_partners();
+}
+
+TreeCopier::State::~State() { end_with_partners(); }
 
 EntryCopier& TreeCopier::State::copier(unsigned worker) {
   std::unique_ptr<EntryCopier>& own = copiers_[worker];
   if (!own) {
-    own = std::make_unique<EntryCopier>(
-        job, EntryCopier::Hooks{[this](std::uint64_t units) { note_cost(units); },
-                                [this, worker](Directory& directory) { let_go(worker, directory); },
-                                [this, worker](Directory& directory) { share(worker, directory); }});
+    EntryCopier::Hooks hooks{.note_cost = [this](std::uint64_t units) { note_cost(units); },
+                             .let_go = [this, worker](Directory& directory) { let_go(worker, directory); },
+                             .share = [this, worker](Directory& directory) { share(worker, directory); },
+                             .claim = {},
+                             .copy_in_ranges = {}};
+    if (job.options.partners != nullptr) {
+      hooks.claim = [this](InodeIdentity inode, std::uint32_t links, TreeName name) {
+        claim(inode, links, std::move(name));
+      };
+      hooks.copy_in_ranges = [this](const SharedFile& file) { return copy_in_ranges(file); };
+    }
+    own = std::make_unique<EntryCopier>(job, std::move(hooks));
   }
   return *own;
 }
@@ -474,6 +426,10 @@ bool TreeCopier::State::refuse_existing(const CopyEntry& entry, int error) {
 
 // Metadata last: filling a directory changes its times, and its final mode may not allow filling.
 void TreeCopier::State::leave(unsigned /*worker*/, Directory& directory) {
+  if (directory.receipt != 0) {
+    job.options.partners->done(directory.receipt, std::nullopt);
+    return;
+  }
   if (job.options.dry_run || !directory.destination || directory.destination_is_lost) {
     return;
   }
@@ -563,6 +519,8 @@ Result<void> TreeCopier::copy_directory_only(const std::filesystem::path& source
   const TreeOperand operand{source.native(), destination.native()};
   return state_->run({&operand, 1}, /*with_contents=*/false);
 }
+
+void TreeCopier::serve_partners() { state_->serve_partners(); }
 
 Result<void> TreeCopier::finish() { return state_->job.sync_rest(); }
 

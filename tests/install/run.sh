@@ -32,6 +32,10 @@ if [[ $kind == shared ]]; then
   [[ -L $libdir/libferry.so && ! -e $libdir/libferry.a ]] || { echo "no libferry.so: $(ls "$libdir")"; exit 1; }
 fi
 env -u LD_LIBRARY_PATH "$scratch/prefix/bin/ferry" --version
+if [[ -e $build/ferry-mpi.so ]]; then
+  env -u LD_LIBRARY_PATH "$scratch/prefix/bin/ferry" --version | grep -q '^MPI: [^n]' ||
+    { echo "the installed command does not find its module for mpirun"; exit 1; }
+fi
 
 run() {
   local got

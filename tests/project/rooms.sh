@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Rooms include downwards only (docs/ARCHITECTURE.md), and a room's private headers stay in its folder: others see
-# include/ferry/ROOM.hpp. Only src/base is open to all, tree to sync, and bench to cli. An optional argument is the project root to check.
+# include/ferry/ROOM.hpp. Only src/base is open to all, tree to sync and mpi, and bench to cli. An optional argument is the project root to check.
 set -euo pipefail
 root=${1:-$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/../.." && pwd)}
 
@@ -12,10 +12,11 @@ declare -A below=(
   [meta]="base ring copy"
   [tree]="base ring copy meta"
   [sync]="base ring copy meta tree"
+  [mpi]="base copy meta tree"
   [map]="base ring copy meta"
   [fuse]="base ring copy meta"
   [bench]="base ring copy meta tree sync map fuse"
-  [cli]="base ring copy meta tree sync map fuse bench"
+  [cli]="base ring copy meta tree sync mpi map fuse bench"
 )
 # Public headers that are not called after their room.
 declare -A room_of=([loop]=ring [task]=ring)
@@ -33,8 +34,8 @@ check() {
       '<ferry/'*) target=${line#<ferry/}; target=${target%.hpp*}; target=${room_of[$target]-$target} ;;
       '"'*/*)
         target=${line#\"}; target=${target%%/*}
-        if [[ $target != "$room" && $target != base && ! ( $room == cli && $target == bench ) &&
-            ! ( $room == sync && $target == tree ) ]]; then
+        if [[ $target != "$room" && $target != base && ! ( $room == cli && ( $target == bench || ${line#\"} == mpi/module/interface.hpp* ) ) &&
+            ! ( ( $room == sync || $room == mpi ) && $target == tree ) ]]; then
           complain "${file#"$root"/}: $line is private to src/$target; include <ferry/$target.hpp>"
         fi ;;
       *) continue ;;

@@ -18,7 +18,7 @@ unqualified+='|fsetxattr|fgetxattr|flistxattr|utimensat|futimens|posix_fadvise|f
 unqualified+='|io_uring_(setup|enter2?|register[a-z_]*|unregister[a-z_]*|submit[a-z_]*|queue_init[a-z_]*|wait_cqes?[a-z_]*)'
 
 status=0
-for room in base ring copy meta tree sync map fuse; do
+for room in base ring copy meta tree sync mpi map fuse; do
   [[ -d $root/src/$room ]] || continue
   while read -r file; do
     [[ $file == "$root/src/base/sys.cpp" || $file == "$root/src/base/sys.hpp" ]] && continue
