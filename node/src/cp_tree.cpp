@@ -12,6 +12,7 @@
 #include <cstring>
 #include <memory>
 #include <optional>
+#include <vector>
 
 #include "file_placement.hpp"
 #include "paths.hpp"
@@ -120,6 +121,8 @@ class Copier {
   FilePlacement placement_;
   GrowingPath source_;
   GrowingPath destination_;
+  std::vector<struct ::statx> ancestors_;  // the source directories that are being copied
+  std::optional<struct ::statx> target_root_;
   CpReport report_;
 };
 
@@ -465,9 +468,23 @@ Outcome<void> Copier::copy_directory(const Place& place) {
   if (!target) {
     return std::unexpected(target.error());
   }
+  // A followed symlink may lead to a directory that is being copied. By names, the kernel ends that with ELOOP, too.
+  for (const auto& above : ancestors_) {
+    if (options_.dereference && same_inode(above, status)) {
+      return failed(ELOOP, "opendir", source_.value());
+    }
+  }
+  if (target_root_ && same_inode(*target_root_, status)) {  // its names hid that the source contains the destination
+    return refuse_into_itself(source_.value(), destination_.value());
+  }
+  if (struct ::statx of_target = {}; !target_root_ && status_of(target->get(), "", 0, of_target) == 0) {
+    target_root_ = of_target;
+  }
+  ancestors_.push_back(status);
   if (auto copied = copy_contents(source.get(), directory); !copied) {
     return copied;
   }
+  ancestors_.pop_back();
   if (directory.created && ::fchmod(directory.fd, status.stx_mode & 07777U) != 0) {
     return failed(errno, "chmod", destination_.value());
   }

@@ -77,7 +77,7 @@ async function outcomeOf(copy, base, seed) {
   }
   // What an error leaves of the rest is not promised.
   const picture = code === 'success' ? pictureOf(path.join(base, 'dest'), base, { times: options.preserveTimestamps === true }) : '';
-  return { code, calls: calls.join('\n'), picture };
+  return { code, calls: code === 'success' ? calls.join('\n') : '', picture };
 }
 
 async function compare(oracle, copy, first) {
@@ -89,7 +89,12 @@ async function compare(oracle, copy, first) {
     makeInputs(ours, seed);
     const expected = await outcomeOf(oracle, theirs, seed);
     const actual = await outcomeOf(copy, ours, seed);
-    assert.deepEqual(actual, expected, `seed ${seed}, options ${JSON.stringify(makeOptions(seed, '', []))}`);
+    if (['ELOOP', 'ENAMETOOLONG'].includes(expected.code)) {
+      // The tree contains itself, or its copy: Node goes on until the name is too long, ferry sees it before.
+      assert.ok(['ELOOP', 'ENAMETOOLONG', 'ERR_FS_CP_EINVAL'].includes(actual.code), `seed ${seed}: ${actual.code}`);
+    } else {
+      assert.deepEqual(actual, expected, `seed ${seed}, options ${JSON.stringify(makeOptions(seed, '', []))}`);
+    }
     codes.set(expected.code, (codes.get(expected.code) ?? 0) + 1);
     fs.rmSync(theirs, { recursive: true });
     fs.rmSync(ours, { recursive: true });
@@ -117,7 +122,10 @@ test('readdir lists what fs.readdir lists', { skip }, async () => {
       ? `${entry.parentPath ?? entry.path} ${entry.name} ${entry.isFile()} ${entry.isDirectory()} ${entry.isSymbolicLink()} ${entry.isFIFO()}`
       : String(entry));
     for (const options of [undefined, 'utf8', 'hex', { recursive: true }, { withFileTypes: true }, { recursive: true, withFileTypes: true }, { encoding: 'buffer' }]) {
-      const expected = fs.readdirSync(base, options).map(key).sort();
+      // Without types, Node 20 follows symlinks in a recursive list, and lists a loop forty times over.
+      const expected = (options?.recursive && !options.withFileTypes
+        ? fs.readdirSync(base, { recursive: true, withFileTypes: true }).map((entry) => path.relative(base, path.join(entry.parentPath ?? entry.path, entry.name)))
+        : fs.readdirSync(base, options).map(key)).sort();
       assert.deepEqual(ferry.readdirSync(base, options).map(key).sort(), expected);
       assert.deepEqual((await ferry.readdir(base, options)).map(key).sort(), expected);
     }
