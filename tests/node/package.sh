@@ -26,6 +26,9 @@ node -e "require('ferry-native').cpSync('tree', 'by-require', {recursive: true})
 node --input-type=module -e "import { cp } from 'ferry-native'; await cp('tree', 'by-import', {recursive: true})"
 diff -r tree by-require
 diff -r tree by-import
+node node_modules/ferry-native/examples/progress.mjs tree by-example 2>progress
+diff -r tree by-example
+grep -q '100%' progress
 
 # Without the addon, packing is refused: such a package would not work.
 rm -r "$scratch/package/prebuilt"
