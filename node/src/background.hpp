@@ -43,13 +43,15 @@ class Background {
       ToValue to_value;
       std::unique_ptr<Outcome> outcome = nullptr;
     };
-    auto state = std::make_shared<State>(State{Napi::Promise::Deferred::New(env), std::move(work), std::move(to_value)});
-    submit(env, std::move(stop), [state] { state->outcome = std::make_unique<Outcome>(state->work()); },
-           [state](Napi::Env there) {
-             if (static_cast<napi_env>(there) != nullptr) {
-               state->deferred.Resolve(state->to_value(there, std::move(*state->outcome)));
-             }
-           });
+    auto state =
+        std::make_shared<State>(State{Napi::Promise::Deferred::New(env), std::move(work), std::move(to_value)});
+    submit(
+        env, std::move(stop), [state] { state->outcome = std::make_unique<Outcome>(state->work()); },
+        [state](Napi::Env there) {
+          if (static_cast<napi_env>(there) != nullptr) {
+            state->deferred.Resolve(state->to_value(there, std::move(*state->outcome)));
+          }
+        });
     return state->deferred.Promise();
   }
 

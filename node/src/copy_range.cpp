@@ -46,8 +46,9 @@ Napi::Value copy_range_async(const Napi::CallbackInfo& info) {
   const Range range = range_of(info);
   const std::stop_source stop = stop_of(info, 5);
   return Background::of(info.Env())
-      .run(info.Env(), stop, [range, token = stop.get_token()] { return copy(range, token); },
-           [](Napi::Env env, const Outcome<ferry::CopyReport>& report) { return range_value(env, report); });
+      .run(
+          info.Env(), stop, [range, token = stop.get_token()] { return copy(range, token); },
+          [](Napi::Env env, const Outcome<ferry::CopyReport>& report) { return range_value(env, report); });
 }
 
 Napi::Value set_chunk_size(const Napi::CallbackInfo& info) {

@@ -49,9 +49,8 @@ CpOptions cp_options(std::uint32_t flags) {
 }
 
 CopyFileOptions copy_file_options(std::uint32_t flags) {
-  return {.exclusive = (flags & flag_exclusive) != 0,
-          .atomic = (flags & flag_atomic) != 0,
-          .copy = copy_options(flags)};
+  return {
+      .exclusive = (flags & flag_exclusive) != 0, .atomic = (flags & flag_atomic) != 0, .copy = copy_options(flags)};
 }
 
 // ------------------------------------------------------------------------------------------- values
@@ -155,7 +154,8 @@ Napi::Value copy_file_sync(const Napi::CallbackInfo& info) {
   const std::string source = path_of(info, 0);
   const std::string destination = path_of(info, 1);
   const std::uint32_t flags = uint32_of(info, 2);
-  return result_value(info.Env(), copy_file(source, destination, copy_file_options(flags)), (flags & flag_explain) != 0);
+  return result_value(info.Env(), copy_file(source, destination, copy_file_options(flags)),
+                      (flags & flag_explain) != 0);
 }
 
 // ------------------------------------------------------------------------------------------- beside it
@@ -243,8 +243,8 @@ Outcome<void> Listeners::flush() {
     const Napi::Array batch = Napi::Array::New(env, events.size());
     for (std::uint32_t i = 0; i < events.size(); ++i) {
       const OwnedEvent& event = events[i];
-      batch.Set(i, event_value(env, event.kind, event.source, event.destination,
-                               event.report ? &*event.report : nullptr));
+      batch.Set(i,
+                event_value(env, event.kind, event.source, event.destination, event.report ? &*event.report : nullptr));
     }
     self->on_events_.value().Call({question, batch});
   };
@@ -266,8 +266,8 @@ void Listeners::tell(const CpProgress& progress) {
   });
 }
 
-// cp(source, destination, flags, stop?, filter?, onEvents?, onProgress?): a promise of what cpSync returns. The filter is
-// called with (question, source, destination), onEvents with (question, events); both are waited for.
+// cp(source, destination, flags, stop?, filter?, onEvents?, onProgress?): a promise of what cpSync returns. The filter
+// is called with (question, source, destination), onEvents with (question, events); both are waited for.
 Napi::Value cp_async(const Napi::CallbackInfo& info) {
   const std::string source = path_of(info, 0);
   const std::string destination = path_of(info, 1);

@@ -139,8 +139,8 @@ ferry::CopyOptions Copier::copy_options(const CpOptions& options) {
 }
 
 std::unexpected<Failure> Copier::refuse(const char* code, int errno_value, std::string message) const {
-  return std::unexpected(Failure{
-      .code = code, .errno_value = errno_value, .message = std::move(message), .path = destination_.value()});
+  return std::unexpected(
+      Failure{.code = code, .errno_value = errno_value, .message = std::move(message), .path = destination_.value()});
 }
 
 Outcome<void> Copier::done(CpEventKind kind, const ferry::CopyReport* report) {
@@ -211,10 +211,8 @@ Outcome<void> Copier::copy_roots() {
   const std::string root_name = resolved("", destination_.value());
   const std::string name = root_name == "/" ? "." : root_name.substr(root_name.rfind('/') + 1);
   const std::string source_name = source_.value();
-  const Place place{.source_dirfd = AT_FDCWD,
-                    .source = source_name.c_str(),
-                    .directory = &directory,
-                    .destination = name.c_str()};
+  const Place place{
+      .source_dirfd = AT_FDCWD, .source = source_name.c_str(), .directory = &directory, .destination = name.c_str()};
   if (S_ISDIR(source.stx_mode) && !options_.recursive) {
     auto refused = refuse("ERR_FS_EISDIR", EISDIR, source_.value() + " is a directory (not copied)");
     refused.error().path = source_.value();
@@ -336,8 +334,7 @@ Outcome<void> Copier::copy_by_type(const Place& place, const struct ::statx& sou
         return refuse("ERR_FS_CP_EEXIST", EEXIST, destination_.value() + " already exists");
       }
       return done(CpEventKind::skipped);
-    case S_IFSOCK:
-      return refuse("ERR_FS_CP_SOCKET", EINVAL, "cannot copy a socket file: " + destination_.value());
+    case S_IFSOCK: return refuse("ERR_FS_CP_SOCKET", EINVAL, "cannot copy a socket file: " + destination_.value());
     case S_IFIFO: return refuse("ERR_FS_CP_FIFO_PIPE", EINVAL, "cannot copy a FIFO pipe: " + destination_.value());
     default: return refuse("ERR_FS_CP_UNKNOWN", EINVAL, "cannot copy an unknown file type: " + destination_.value());
   }
@@ -532,8 +529,8 @@ Outcome<void> Copier::copy_contents(int source, TargetDirectory& directory) {
       }
       const std::size_t source_before = source_.push(name);
       const std::size_t destination_before = destination_.push(name);
-      auto copied = copy_entry(
-          {.source_dirfd = source, .source = name, .directory = &directory, .destination = name}, entry->type);
+      auto copied = copy_entry({.source_dirfd = source, .source = name, .directory = &directory, .destination = name},
+                               entry->type);
       source_.pop(source_before);
       destination_.pop(destination_before);
       if (!copied) {

@@ -25,10 +25,8 @@ using Outcome = std::expected<T, Failure>;
 /// An errno error as the functions of `fs` have it.
 [[nodiscard]] inline std::unexpected<Failure> failed(int errno_value, const char* syscall, std::string path = {},
                                                      std::string destination = {}) {
-  return std::unexpected(Failure{.errno_value = errno_value,
-                                 .syscall = syscall,
-                                 .path = std::move(path),
-                                 .destination = std::move(destination)});
+  return std::unexpected(Failure{
+      .errno_value = errno_value, .syscall = syscall, .path = std::move(path), .destination = std::move(destination)});
 }
 /// The engine's error; its own path is a description of a range and is not used.
 [[nodiscard]] inline std::unexpected<Failure> failed(const ferry::Error& error, std::string path = {},

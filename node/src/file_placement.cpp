@@ -68,8 +68,8 @@ Outcome<CopyReport> FilePlacement::place(int in, const struct ::statx& status, T
       return failed(EISDIR, copyfile);
     }
     if (refused == ENOENT) {
-      auto placed = options_.atomic ? replace(in, status, directory, name, Existing::keep)
-                                    : create(in, status, directory, name);
+      auto placed =
+          options_.atomic ? replace(in, status, directory, name, Existing::keep) : create(in, status, directory, name);
       if (!placed && placed.error().errno_value == EEXIST && attempt == 0) {
         continue;
       }

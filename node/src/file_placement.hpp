@@ -27,8 +27,8 @@ struct PlacementOptions {
 /// A directory that files are put into, and what was learnt of it.
 struct TargetDirectory {
   int fd = -1;
-  bool created = false;       ///< By this job: its names are free.
-  std::uint64_t device = 0;   ///< st_dev of what is created here, as makedev value; 0: not asked yet.
+  bool created = false;      ///< By this job: its names are free.
+  std::uint64_t device = 0;  ///< st_dev of what is created here, as makedev value; 0: not asked yet.
   /// Permission bits that files created here were seen to get: neither the umask nor a default ACL takes them away.
   std::uint32_t granted_mode = 0;
 };

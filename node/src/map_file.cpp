@@ -100,8 +100,8 @@ Napi::Value advise(const Napi::CallbackInfo& info) {
   throw Napi::TypeError::New(info.Env(), "there is no such advice: '" + wanted + "'");
 }
 
-// closeMap(arrayBuffer, handle): whether it is unmapped now. If the ArrayBuffer was transferred, its new owner keeps the
-// map until that is collected.
+// closeMap(arrayBuffer, handle): whether it is unmapped now. If the ArrayBuffer was transferred, its new owner keeps
+// the map until that is collected.
 Napi::Value close_map(const Napi::CallbackInfo& info) {
   const auto memory = MapHandle::of(info, 1);
   const bool ours = memory->size() == 0 || detach(info.Env(), info[0], *memory);

@@ -106,11 +106,12 @@ class PooledMemory final : public Memory {
 std::shared_ptr<Memory> allocate_aligned(std::size_t size, std::size_t alignment) {
   std::size_t size_class = class_of(size);
   const bool poolable = size_class < class_count && alignment <= smallest_class_bytes;
-  const std::size_t bytes = poolable ? smallest_class_bytes << size_class : (size + alignment - 1) / alignment * alignment;
+  const std::size_t bytes =
+      poolable ? smallest_class_bytes << size_class : (size + alignment - 1) / alignment * alignment;
   std::byte* data = poolable ? pool().take(size_class) : nullptr;
   if (data == nullptr) {
-    data = static_cast<std::byte*>(
-        std::aligned_alloc(std::max(alignment, poolable ? smallest_class_bytes : alignment), std::max(bytes, alignment)));
+    data = static_cast<std::byte*>(std::aligned_alloc(std::max(alignment, poolable ? smallest_class_bytes : alignment),
+                                                      std::max(bytes, alignment)));
   }
   if (data == nullptr) {
     return nullptr;
@@ -202,8 +203,8 @@ Napi::ArrayBuffer array_buffer_over(Napi::Env env, const std::shared_ptr<Memory>
     delete static_cast<std::shared_ptr<Memory>*>(hint);
   };
   napi_value value = nullptr;
-  if (memory->size() > 0 && napi_create_external_arraybuffer(env, memory->data(), memory->size(), let_go, share.get(),
-                                                             &value) == napi_ok) {
+  if (memory->size() > 0 &&
+      napi_create_external_arraybuffer(env, memory->data(), memory->size(), let_go, share.get(), &value) == napi_ok) {
     (void)share.release();
     return {env, value};
   }

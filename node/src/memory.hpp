@@ -1,5 +1,5 @@
-// Memory of our own that JavaScript sees as ArrayBuffers, without a copy. It is freed exactly once: when the ArrayBuffer
-// is collected, when the environment ends, or before, when a program gives it back.
+// Memory of our own that JavaScript sees as ArrayBuffers, without a copy. It is freed exactly once: when the
+// ArrayBuffer is collected, when the environment ends, or before, when a program gives it back.
 #pragma once
 
 #include <atomic>

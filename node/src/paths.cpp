@@ -61,8 +61,7 @@ std::string_view parent_of(std::string_view path) {
 }
 
 bool is_within(std::string_view outer, std::string_view inner) {
-  return outer == "/" ||
-         (inner.starts_with(outer) && (inner.size() == outer.size() || inner[outer.size()] == '/'));
+  return outer == "/" || (inner.starts_with(outer) && (inner.size() == outer.size() || inner[outer.size()] == '/'));
 }
 
 }  // namespace ferry_node

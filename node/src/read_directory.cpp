@@ -42,8 +42,7 @@ Outcome<Listing> list(const std::string& root, std::uint32_t flags) {
   Listing listing;
   std::string parent;
   const bool types = (flags & list_types) != 0;
-  const ferry::WalkAction action =
-      (flags & list_recursive) != 0 ? ferry::WalkAction::descend : ferry::WalkAction::skip;
+  const ferry::WalkAction action = (flags & list_recursive) != 0 ? ferry::WalkAction::descend : ferry::WalkAction::skip;
   const auto note = [&](const ferry::WalkEntry& entry) {
     if (!types) {
       listing.names.append(entry.path).push_back('\0');
@@ -63,8 +62,7 @@ Outcome<Listing> list(const std::string& root, std::uint32_t flags) {
   // One thread: the order is that of discovery, and a lock for each entry costs more than a second core gives.
   const auto walked = ferry::walk(root, note, {.jobs = 1});
   if (!walked) {
-    return failed(walked.error().errno_value(), "scandir",
-                  walked.error().path.empty() ? root : walked.error().path);
+    return failed(walked.error().errno_value(), "scandir", walked.error().path.empty() ? root : walked.error().path);
   }
   return listing;
 }
@@ -73,7 +71,8 @@ Napi::Value text_value(Napi::Env env, const std::string& text, std::uint32_t fla
   if ((flags & list_bytes) != 0) {
     return Napi::Buffer<char>::Copy(env, text.data(), text.size());
   }
-  const bool ascii = std::ranges::none_of(text, [](char byte) { return (static_cast<unsigned char>(byte) & 0x80U) != 0; });
+  const bool ascii =
+      std::ranges::none_of(text, [](char byte) { return (static_cast<unsigned char>(byte) & 0x80U) != 0; });
   napi_value value = nullptr;
   const napi_status status = ascii ? napi_create_string_latin1(env, text.data(), text.size(), &value)
                                    : napi_create_string_utf8(env, text.data(), text.size(), &value);
@@ -112,8 +111,9 @@ Napi::Value list_async(const Napi::CallbackInfo& info) {
   const std::string root = path_of(info, 0);
   const std::uint32_t flags = uint32_of(info, 1);
   return Background::of(info.Env())
-      .run(info.Env(), {}, [root, flags] { return list(root, flags); },
-           [flags](Napi::Env env, const Outcome<Listing>& listing) { return list_value(env, listing, flags); });
+      .run(
+          info.Env(), {}, [root, flags] { return list(root, flags); },
+          [flags](Napi::Env env, const Outcome<Listing>& listing) { return list_value(env, listing, flags); });
 }
 
 }  // namespace

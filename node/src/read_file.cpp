@@ -170,11 +170,12 @@ Napi::Value read_sync(const Napi::CallbackInfo& info) {
 }
 Napi::Value read_async(const Napi::CallbackInfo& info) {
   return Background::of(info.Env())
-      .run(info.Env(), {},
-           [fd = descriptor_of(info, 0), offset = bytes_of(info, 1), length = bytes_of(info, 2)] {
-             return read_range(fd, offset, length);
-           },
-           content_value);
+      .run(
+          info.Env(), {},
+          [fd = descriptor_of(info, 0), offset = bytes_of(info, 1), length = bytes_of(info, 2)] {
+            return read_range(fd, offset, length);
+          },
+          content_value);
 }
 
 }  // namespace

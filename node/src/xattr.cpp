@@ -44,22 +44,20 @@ Outcome<Bytes> read_growing(const char* call, const std::string& path, const Rea
 
 Outcome<Bytes> get(const std::string& path, const std::string& name, std::uint32_t flags) {
   const auto call = (flags & xattr_no_follow) != 0 ? ::lgetxattr : ::getxattr;
-  return read_growing("getxattr", path, [&](char* data, std::size_t size) {
-    return call(path.c_str(), name.c_str(), data, size);
-  });
+  return read_growing("getxattr", path,
+                      [&](char* data, std::size_t size) { return call(path.c_str(), name.c_str(), data, size); });
 }
 
 Outcome<Bytes> list(const std::string& path, std::uint32_t flags) {
   const auto call = (flags & xattr_no_follow) != 0 ? ::llistxattr : ::listxattr;
-  return read_growing("listxattr", path,
-                      [&](char* data, std::size_t size) { return call(path.c_str(), data, size); });
+  return read_growing("listxattr", path, [&](char* data, std::size_t size) { return call(path.c_str(), data, size); });
 }
 
 Outcome<void> set(const std::string& path, const std::string& name, const Bytes& value, std::uint32_t flags) {
   const auto call = (flags & xattr_no_follow) != 0 ? ::lsetxattr : ::setxattr;
   const int how = ((flags & xattr_create) != 0 ? XATTR_CREATE : 0) | ((flags & xattr_replace) != 0 ? XATTR_REPLACE : 0);
   return call(path.c_str(), name.c_str(), value.data(), value.size(), how) == 0 ? Outcome<void>{}
-                                                                                 : failed(errno, "setxattr", path);
+                                                                                : failed(errno, "setxattr", path);
 }
 
 Outcome<void> remove(const std::string& path, const std::string& name, std::uint32_t flags) {
@@ -90,8 +88,9 @@ Napi::Value run(const Napi::CallbackInfo& info, bool sync, Work work) {
   if (sync) {
     return value_of(info.Env(), work());
   }
-  return Background::of(info.Env())
-      .run(info.Env(), {}, std::move(work), [](Napi::Env env, const Result& result) { return value_of(env, result); });
+  return Background::of(info.Env()).run(info.Env(), {}, std::move(work), [](Napi::Env env, const Result& result) {
+    return value_of(env, result);
+  });
 }
 
 // getxattr(path, name, flags)

@@ -124,8 +124,8 @@ ScriptPeer::ScriptPeer(ChildProcess process, UniqueFd input, UniqueFd output)
       output_(std::move(output)),
       counters_(HardwareCounters::of_process(process_.id())) {}
 
-Outcome<ScriptPeer> ScriptPeer::start(const std::string& program, ScriptWork work,
-                                      const std::filesystem::path& source, const std::filesystem::path& package) {
+Outcome<ScriptPeer> ScriptPeer::start(const std::string& program, ScriptWork work, const std::filesystem::path& source,
+                                      const std::filesystem::path& package) {
   std::array<int, 2> in = {};
   std::array<int, 2> out = {};
   if (::pipe2(in.data(), O_CLOEXEC) != 0) {

@@ -122,9 +122,9 @@ Outcome<Group> measure(const std::string& name, const Peer& peer, NodeJob which,
   Group group{.name = name,
               .facts = {{"source", describe_place(options.from)},
                         {"target", describe_place(options.to)},
-                        {"times", fmt::format("per {}; {}; all in one process",
-                                              which == NodeJob::large_tree_listed ? "list" : "copy",
-                                              describe_rounds(options))}},
+                        {"times",
+                         fmt::format("per {}; {}; all in one process",
+                                     which == NodeJob::large_tree_listed ? "list" : "copy", describe_rounds(options))}},
               .units_per_run = static_cast<double>(job.repetitions),
               .unit = which == NodeJob::large_tree_listed ? "lists" : "copies",
               .time_per_unit = true};
@@ -142,11 +142,10 @@ Plan plan_node(const NodeSuite& suite, const SuiteOptions& options) {
     }
     for (const NodeJob job : {NodeJob::small_tree_over_a_copy, NodeJob::large_tree_fresh, NodeJob::large_tree_listed}) {
       const std::string name = fmt::format("{}: {}", peer->name, title_of(job));
-      plan.groups.push_back({.name = name,
-                             .can_run = [=] { return require_space(options.to, large_tree.size_bytes()); },
-                             .measure = [=](const Session& session) {
-                               return measure(name, *peer, job, suite, options, session);
-                             }});
+      plan.groups.push_back(
+          {.name = name,
+           .can_run = [=] { return require_space(options.to, large_tree.size_bytes()); },
+           .measure = [=](const Session& session) { return measure(name, *peer, job, suite, options, session); }});
     }
   }
   return plan;
