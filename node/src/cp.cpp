@@ -2,6 +2,7 @@
 #include <chrono>
 #include <memory>
 #include <optional>
+#include <stop_token>
 #include <string>
 #include <utility>
 #include <vector>
@@ -140,13 +141,29 @@ Napi::Value cp_sync(const Napi::CallbackInfo& info) {
       return {};
     };
   }
+  // Called from inside the engine, which exceptions must not go through.
+  std::stop_source stop;
+  std::optional<Napi::Error> thrown;
   if (const Napi::Function on_progress = function_or_none(info, 5); !on_progress.IsEmpty()) {
-    options.on_progress = [env, on_progress](const CpProgress& progress) {
+    options.copy.stop = stop.get_token();
+    options.on_progress = [env, on_progress, &stop, &thrown](const CpProgress& progress) {
+      if (thrown) {
+        return;
+      }
       const Napi::HandleScope scope(env);
-      on_progress.Call({progress_value(env, progress)});
+      try {
+        on_progress.Call({progress_value(env, progress)});
+      } catch (const Napi::Error& error) {
+        thrown = error;
+        stop.request_stop();
+      }
     };
   }
-  return result_value(env, cp(source, destination, options), (flags & flag_explain) != 0);
+  const auto outcome = cp(source, destination, options);
+  if (thrown) {
+    throw Napi::Error(*thrown);
+  }
+  return result_value(env, outcome, (flags & flag_explain) != 0);
 }
 
 // copyFileSync(source, destination, flags)

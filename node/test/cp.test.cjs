@@ -143,6 +143,18 @@ test('what a filter throws, or rejects with, is the error of the copy', async ()
     { code: 'ERR_INVALID_RETURN_VALUE' });
 });
 
+test('what onProgress and onEvent throw is the error of the copy', async () => {
+  const at = place();
+  someTree(at);
+  const mine = new Error('mine');
+  const options = { recursive: true, onProgress() { throw mine; } };
+  assert.throws(() => ferry.cpSync(at('src'), at('to'), options), mine);
+  assert.throws(() => ferry.cpSync(at('src'), at('to'), { recursive: true, onEvent() { throw mine; } }), mine);
+  await assert.rejects(ferry.cp(at('src'), at('to'), { recursive: true, onEvent() { throw mine; } }), mine);
+  await assert.rejects(ferry.cp(at('src'), at('to'), options), mine);
+  await assert.rejects(ferry.copyFile(at('src/inner/large'), at('large'), options), mine);
+});
+
 test('an asynchronous filter may wait for other copies, with many at once', async () => {
   const at = place();
   someTree(at);

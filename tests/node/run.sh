@@ -23,7 +23,7 @@ status=0
 for file in "$root"/node/test/*.test.cjs; do
   name=$(basename "$file")
   case $runtime in
-    node) "${command[@]}" --expose-gc --test-reporter=spec --test "$file" || status=1 ;;
+    node) "${command[@]}" --expose-gc --test-reporter=spec "$file" || status=1 ;;
     bun) "${command[@]}" test "$file" || status=1 ;;
   esac
   [[ $status -eq 0 ]] || { echo "failed: $name"; exit 1; }
