@@ -38,13 +38,14 @@ class Background {
   [[nodiscard]] Napi::Value run(Napi::Env env, std::stop_source stop, Work work, ToValue to_value) {
     using Outcome = std::invoke_result_t<Work>;
     struct State {
+      State(Napi::Env env, Work what, ToValue how)
+          : deferred(Napi::Promise::Deferred::New(env)), work(std::move(what)), to_value(std::move(how)) {}
       Napi::Promise::Deferred deferred;
       Work work;
       ToValue to_value;
-      std::unique_ptr<Outcome> outcome = nullptr;
+      std::unique_ptr<Outcome> outcome;
     };
-    auto state =
-        std::make_shared<State>(State{Napi::Promise::Deferred::New(env), std::move(work), std::move(to_value)});
+    auto state = std::make_shared<State>(env, std::move(work), std::move(to_value));
     submit(
         env, std::move(stop), [state] { state->outcome = std::make_unique<Outcome>(state->work()); },
         [state](Napi::Env there) {

@@ -69,7 +69,7 @@ Outcome<Listing> list(const std::string& root, std::uint32_t flags) {
 
 Napi::Value text_value(Napi::Env env, const std::string& text, std::uint32_t flags) {
   if ((flags & list_bytes) != 0) {
-    return Napi::Buffer<char>::Copy(env, text.data(), text.size());
+    return Napi::Buffer<char>::Copy(env, text.data(), text.size()).As<Napi::Value>();
   }
   const bool ascii =
       std::ranges::none_of(text, [](char byte) { return (static_cast<unsigned char>(byte) & 0x80U) != 0; });

@@ -146,7 +146,7 @@ Napi::Value content_value(Napi::Env env, const Outcome<Content>& content) {
     return to_value(env, content.error());
   }
   if (content->size <= largest_copied_bytes) {
-    return Napi::Buffer<std::byte>::Copy(env, content->memory->data(), content->size);
+    return Napi::Buffer<std::byte>::Copy(env, content->memory->data(), content->size).As<Napi::Value>();
   }
   const Napi::Array pair = Napi::Array::New(env, 3);
   pair.Set(0U, array_buffer_over(env, content->memory));

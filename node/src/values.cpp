@@ -21,7 +21,7 @@ double integer_of(const Napi::CallbackInfo& info, std::size_t index, double most
     refuse_type(info.Env(), index, "a number");
   }
   const double number = info[index].As<Napi::Number>().DoubleValue();
-  if (!(number >= 0 && number <= most) || std::trunc(number) != number) {
+  if (number < 0 || number > most || std::trunc(number) != number) {  // NaN is not its own truncation
     refuse_range(info.Env(), index, "a whole number in range");
   }
   return number;
