@@ -36,7 +36,8 @@ test('workers copy at the same time', async () => {
 
 test('a worker that is terminated while it copies, or waits for a filter, ends', async () => {
   const started = (worker) => new Promise((resolve) => worker.once('message', resolve));
-  for (let i = 0; i < 5; i++) {
+  const rounds = process.env.FERRY_TEST_LONG ? 200 : 20;
+  for (let i = 0; i < rounds; i++) {
     const waiting = run(`
       const [source, target] = workerData;
       for (let i = 0; i < 4; i++) ferry.cp(source, target + i, { recursive: true, filter: () => new Promise(() => {}) });
@@ -46,7 +47,21 @@ test('a worker that is terminated while it copies, or waits for a filter, ends',
       parentPort.postMessage('started');
     `, [source, path.join(scratch, `terminated${i}-`)]);
     await started(waiting.worker);
+    await new Promise((resolve) => setTimeout(resolve, i % 10)); // in the middle of calls of the callbacks
     await waiting.worker.terminate();
+  }
+});
+
+test('a worker that is terminated while it copies at once, with callbacks, ends', async () => {
+  for (let i = 0; i < 10; i++) {
+    const copying = run(`
+      const [source, target] = workerData;
+      parentPort.postMessage('started');
+      for (;;) ferry.cpSync(source, target, { recursive: true, filter: () => true, onEvent() {}, onProgress() {} });
+    `, [source, path.join(scratch, 'at once')]);
+    await new Promise((resolve) => copying.worker.once('message', resolve));
+    await new Promise((resolve) => setTimeout(resolve, i));
+    await copying.worker.terminate();
   }
 });
 
