@@ -11,6 +11,24 @@ _ferry_options() {
         --remove-destination --sparse= --strip-trailing-slashes --suffix= --symbolic-link --target-directory= --update
         --update= --verbose --verify --version -a -b -d -f -H -i -L -l -n -P -p -R -r -S -s -T -t -u -v -x -Z"
       ;;
+    sync)
+      echo "--8-bit-output --acls --append --append-verify --archive --atimes --backup --backup-dir=
+        --buffer-size-kb= --bwlimit= --checksum --checksum-choice= --chmod= --chown= --compare-dest= --copy-dest=
+        --copy-dirlinks --copy-links --copy-method= --copy-unsafe-links --cpu-count= --crtimes --cvs-exclude
+        --delay-updates --delete --delete-after --delete-before --delete-delay --delete-during --delete-excluded
+        --devices --dirs --dry-run --exclude-from= --exclude= --executability --existing --explain --files-from=
+        --filter= --force --from0 --fsync --group --groupmap= --hard-links --help --human-readable --ignore-errors
+        --ignore-existing --ignore-times --include-from= --include= --info= --inplace --itemize-changes --jobs=
+        --json --keep-dirlinks --link-dest= --links --log-file-format= --log-file= --max-delete=
+        --max-files-in-flight= --max-size= --min-size= --mkpath --modify-window= --no-adaptive-concurrency
+        --no-implied-dirs --numeric-ids --omit-dir-times --omit-link-times --one-file-system --open-noatime
+        --out-format= --owner --partial --partial-dir= --perms --preallocate --progress --prune-empty-dirs
+        --queue-depth= --quiet --recursive --reflink --reflink-dest= --reflink= --relative --remove-source-files
+        --resume= --retry-failed= --safe-links --size-only --sparse --specials --stats --stop-after= --stop-at=
+        --suffix= --temp-dir= --timeout= --times --update --usermap= --verbose --verify --version --whole-file
+        --xattrs -0 -8 -@ -A -a -b -C -c -D -d -E -F -f -g -H -h -I -i -J -K -k -L -l -m -N -n -O -o -P -p -q -R -r
+        -S -T -t -U -u -V -v -W -X -x"
+      ;;
     probe) echo "--help --json" ;;
     bench) echo "--help" ;;
     bench-tree)
@@ -47,7 +65,9 @@ _ferry_values() {
     --update) echo "all none none-fail older" ;;
     --backup) echo "none off numbered t existing nil simple never" ;;
     --preserve | --no-preserve) echo "mode ownership timestamps links xattr all" ;;
-    --method) echo "reflink copy_file_range splice sendfile uring read_write" ;;
+    --method | --copy-method) echo "reflink copy_file_range splice sendfile uring read_write" ;;
+    --info) echo "all del flist misc name none nonreg progress progress2 remove skip stats stats2 symsafe" ;;
+    --checksum-choice) echo "auto md4 md5 none sha1 xxh128 xxh3 xxh64" ;;
     --preset) echo "share small-files medium-files flat" ;;
     --flags) echo "-a -r" ;;
     --fail-on) echo "any counts" ;;
@@ -62,7 +82,7 @@ _ferry() {
   COMPREPLY=()
 
   if [[ $COMP_CWORD -eq 1 ]]; then
-    mapfile -t COMPREPLY < <(compgen -W "cp probe bench --help --version" -- "$current")
+    mapfile -t COMPREPLY < <(compgen -W "cp sync probe bench --help --version" -- "$current")
     return
   fi
   if [[ $command == bench ]]; then

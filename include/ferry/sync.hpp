@@ -161,7 +161,6 @@ struct SyncOptions {
   bool adaptive = true;            ///< --no-adaptive-concurrency: EMFILE and ENOMEM fail an entry at once.
   std::filesystem::path journal;   ///< --resume, --retry-failed; empty: none.
   bool retry_failed_only = false;  ///< --retry-failed
-  bool check_space = true;         ///< Look before the first copy whether the destination has room for all.
   std::stop_token stop = {};
 
   /// Events and errors come one at a time, from any worker, in no particular order.

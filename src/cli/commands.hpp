@@ -5,6 +5,7 @@
 namespace ferry::cli {
 
 int cp_main(int argc, char** argv);
+int sync_main(int argc, char** argv);
 int probe_main(int argc, char** argv);
 int bench_main(int argc, char** argv);
 

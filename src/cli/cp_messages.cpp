@@ -268,6 +268,8 @@ std::string errno_name(int value) {
   return name != nullptr ? name : fmt::format("errno {}", value);
 }
 
+}  // namespace
+
 std::string explain_report(const CopyReport& report) {
   std::string text;
   const auto add = [&](const std::string& part) { text += (text.empty() ? "" : ", ") + part; };
@@ -303,8 +305,6 @@ std::string explain_report(const CopyReport& report) {
   }
   return text.empty() ? "empty" : text;
 }
-
-}  // namespace
 
 std::string explain_line(const TreeEvent& event) {
   std::string line = event.kind == TreeEventKind::removed

@@ -29,6 +29,8 @@ struct CurrentOperand {
 [[nodiscard]] std::string verbose_line(const TreeEvent& event, const CurrentOperand& operand);
 /// The line of --debug about a copied file, as cp 9.2 and later print it.
 [[nodiscard]] std::string debug_line(const CopyReport& report, const CopyOptions& options);
+/// How data was moved: "reflink refused (EXDEV), copy_file_range 4.0 KiB, verified".
+[[nodiscard]] std::string explain_report(const CopyReport& report);
 /// The line of --explain: what was done, by which methods, and which were refused and why.
 [[nodiscard]] std::string explain_line(const TreeEvent& event);
 

@@ -26,6 +26,7 @@ struct Subcommand {
 
 constexpr auto subcommands = std::to_array<Subcommand>({
     {"cp", "copy files and directories: a drop-in for GNU cp", cp_main},
+    {"sync", "make one tree like another: rsync's local job", sync_main},
     {"probe", "tell what works here: file systems, copy methods, io_uring, FUSE, limits", probe_main},
     {"bench", "measure ferry against the tools you would have used", bench_main},
 });

@@ -18,7 +18,6 @@
 namespace ferry {
 namespace {
 
-constexpr std::uint32_t permission_bits = 07777;
 constexpr std::uint32_t execute_bits = 0111;
 
 using Attribute = std::pair<std::string, std::string>;
@@ -110,8 +109,6 @@ int remove_extra_attributes(const SyncOptions& options, MetadataTarget from, Met
   return first_error;
 }
 
-std::uint16_t bit(SyncChange change) noexcept { return static_cast<std::uint16_t>(change); }
-
 int set_times_of(const SyncJob& job, const struct statx& source, MetadataTarget to) {
   const bool keeps = keeps_times(job.options, source.stx_mode);
   const bool keeps_atime = job.options.atimes && !S_ISDIR(source.stx_mode) && !S_ISLNK(source.stx_mode);
@@ -137,9 +134,10 @@ int set_times_of(const SyncJob& job, const struct statx& source, MetadataTarget 
 bool keeps_times(const SyncOptions& options, std::uint32_t mode) noexcept {
   if (S_ISDIR(mode)) {
     // Backups beside their files imply -O: rsync(1), --backup.
-    return options.times && !options.omit_dir_times && !(options.backup && options.backup_dir.empty());
+    const bool backups_beside = options.backup && options.backup_dir.empty();
+    return options.times && !options.omit_dir_times && !backups_beside;
   }
-  return options.times && !(S_ISLNK(mode) && options.omit_link_times);
+  return options.times && (!S_ISLNK(mode) || !options.omit_link_times);
 }
 
 std::uint32_t wanted_mode(const SyncJob& job, const struct statx& source, std::uint32_t existing_mode) {

@@ -9,6 +9,9 @@
 
 namespace ferry {
 
+// For SyncEvent::changes.
+constexpr std::uint16_t bit(SyncChange change) noexcept { return static_cast<std::uint16_t>(change); }
+
 // Which attributes that the options preserve differ between source and destination: SyncChange bits. `source` is as
 // SyncJob::adjust() leaves it. ACLs and extended attributes are not looked at.
 std::uint16_t attribute_changes(const SyncJob& job, const struct statx& source, const struct statx& destination);

@@ -18,10 +18,6 @@
 namespace ferry {
 namespace {
 
-constexpr std::uint32_t permission_bits = 07777;
-
-std::uint16_t bit(SyncChange change) noexcept { return static_cast<std::uint16_t>(change); }
-
 Result<std::string> read_link(int dirfd, const char* name) {
   std::array<char, PATH_MAX> target = {};
   const ssize_t length = sys::readlinkat(dirfd, name, target.data(), target.size());
@@ -478,10 +474,19 @@ bool EntrySyncer::update_attributes(const SyncEntry& entry, std::uint16_t change
   if ((changes & ~not_attributes) == 0 || options_.dry_run) {
     return true;
   }
-  const UniqueFd to(sys::openat(entry.directory.destination_fd(), entry.name, O_PATH | O_NOFOLLOW));
+  return set_attributes_of(
+      entry, entry.name, [&](const struct statx& now) { return identity_of(now) == identity_of(entry.existing); },
+      [&](std::uint32_t mode) { return wanted_mode(job_, entry.source, mode); });
+}
+
+// Gives the attributes to what `name` is in the destination, having made sure that it is what was expected there.
+// `wanted`: from the mode that it has to the one it is to have.
+template <typename IsExpected, typename Wanted>
+bool EntrySyncer::set_attributes_of(const SyncEntry& entry, const char* name, IsExpected is_expected, Wanted wanted) {
+  const UniqueFd to(sys::openat(entry.directory.destination_fd(), name, O_PATH | O_NOFOLLOW));
   struct statx now = {};
   int error = to ? -sys::statx(to.get(), "", AT_EMPTY_PATH, STATX_BASIC_STATS, now) : -to.get();
-  if (error == 0 && !(identity_of(now) == identity_of(entry.existing))) {
+  if (error == 0 && !is_expected(now)) {
     error = ESTALE;
   }
   if (error != 0) {
@@ -496,7 +501,7 @@ bool EntrySyncer::update_attributes(const SyncEntry& entry, std::uint16_t change
                         {.mode = now.stx_mode & permission_bits,
                          .uid = now.stx_uid,
                          .gid = now.stx_gid,
-                         .wanted_mode = wanted_mode(job_, entry.source, now.stx_mode),
+                         .wanted_mode = wanted(now.stx_mode),
                          .may_have_acls = true},
                         entry.path);
 }
@@ -666,30 +671,11 @@ bool EntrySyncer::make_by_rename(SyncEntry& entry, std::uint16_t changes, const 
   return true;
 }
 
-// Gives what was just made under `name` its attributes, having made sure that it is what was made.
-bool EntrySyncer::finish_made(SyncEntry& entry, const char* name) {
-  const UniqueFd to(sys::openat(entry.directory.destination_fd(), name, O_PATH | O_NOFOLLOW));
-  struct statx made = {};
-  int error = to ? -sys::statx(to.get(), "", AT_EMPTY_PATH, STATX_BASIC_STATS, made) : -to.get();
-  if (error == 0 && !is_same_kind(made.stx_mode, entry.source.stx_mode)) {
-    error = ESTALE;
-  }
-  if (error != 0) {
-    job_.fail(SyncProblem::cannot_set_attributes, error, "openat", entry.path);
-    return false;
-  }
-  UniqueFd from;
-  if (options_.xattrs || options_.acls) {
-    from.reset(sys::openat(entry.source_dirfd(), entry.source_name, O_PATH | (entry.follows ? 0 : O_NOFOLLOW)));
-  }
-  const std::uint32_t mode = made.stx_mode & permission_bits;
-  return set_attributes(job_, {from.get(), true}, entry.source, {to.get(), true},
-                        {.mode = mode,
-                         .uid = made.stx_uid,
-                         .gid = made.stx_gid,
-                         .wanted_mode = options_.permissions ? entry.source.stx_mode & permission_bits : mode,
-                         .may_have_acls = true},
-                        entry.path);
+// Gives what was just made under `name` its attributes.
+bool EntrySyncer::finish_made(const SyncEntry& entry, const char* name) {
+  return set_attributes_of(
+      entry, name, [&](const struct statx& made) { return is_same_kind(made.stx_mode, entry.source.stx_mode); },
+      [&](std::uint32_t mode) { return (options_.permissions ? entry.source.stx_mode : mode) & permission_bits; });
 }
 
 // ------------------------------------------------------------------------------------------ hard links

@@ -48,12 +48,13 @@ class EntrySyncer {
   void sync_symlink(SyncEntry& entry);
   void sync_special(SyncEntry& entry);
   void sync_linked(const SyncDirectoryRef& self, SyncEntry& entry, const std::function<bool()>& make);
-  void link_waiting(const SyncEntry& entry, const LinkName& first, const LinkName& waiting);
   bool link_to(SyncEntry& entry, const LinkName& first);
   bool sync_non_directory(SyncEntry& entry);
   bool make_by_rename(SyncEntry& entry, std::uint16_t changes, const std::function<int(const char*)>& make,
                       std::string_view target);
-  bool finish_made(SyncEntry& entry, const char* name);
+  bool finish_made(const SyncEntry& entry, const char* name);
+  template <typename IsExpected, typename Wanted>
+  bool set_attributes_of(const SyncEntry& entry, const char* name, IsExpected is_expected, Wanted wanted);
   bool is_kept(const SyncEntry& entry);
   bool is_unchanged(const SyncEntry& entry, int dirfd, const char* name, const struct statx& existing, bool& is_known);
   std::optional<bool> use_basis(SyncEntry& entry);

@@ -19,7 +19,6 @@ constexpr std::size_t compare_bytes = std::size_t{512} << 10U;
 constexpr std::size_t block_bytes = 4096;  // a changed one is written; neighbours together, up to compare_bytes
 // Below this a whole new copy costs less than comparing.
 constexpr std::uint64_t smallest_updated_bytes = std::uint64_t{64} << 10U;
-constexpr std::uint32_t permission_bits = 07777;
 
 CopyOptions copy_options_of(const SyncOptions& options) {
   CopyOptions copy = options.copy;
@@ -89,6 +88,15 @@ bool is_ordinary(SyncDirectory& directory) {
     directory.default_acl = has_one ? DefaultAcl::present : DefaultAcl::absent;
   }
   return directory.default_acl == DefaultAcl::absent;
+}
+
+// Of the old file, when it was written into: that clears set-user-ID bits.
+AttributeState state_after_writing(const SyncJob& job, const SyncEntry& entry) {
+  return {.mode = entry.existing.stx_mode & 0777U,
+          .uid = entry.existing.stx_uid,
+          .gid = entry.existing.stx_gid,
+          .wanted_mode = wanted_mode(job, entry.source, entry.existing.stx_mode),
+          .may_have_acls = true};
 }
 
 }  // namespace
@@ -284,13 +292,7 @@ std::optional<FileWriter::Written> FileWriter::write_in_place(const SyncEntry& e
   if (!written) {
     return std::nullopt;
   }
-  // Writing clears set-user-ID bits, so the mode is what the old one is without them.
-  const AttributeState state{.mode = entry.existing.stx_mode & 0777U,
-                             .uid = entry.existing.stx_uid,
-                             .gid = entry.existing.stx_gid,
-                             .wanted_mode = wanted_mode(job_, entry.source, entry.existing.stx_mode),
-                             .may_have_acls = true};
-  if (!finish(entry, source, out.get(), state)) {
+  if (!finish(entry, source, out.get(), state_after_writing(job_, entry))) {
     return std::nullopt;
   }
   return written;
@@ -329,12 +331,7 @@ std::optional<FileWriter::Written> FileWriter::append(const SyncEntry& entry, So
   if (!copied) {
     return fail(entry, copied.error());
   }
-  const AttributeState state{.mode = entry.existing.stx_mode & 0777U,
-                             .uid = entry.existing.stx_uid,
-                             .gid = entry.existing.stx_gid,
-                             .wanted_mode = wanted_mode(job_, entry.source, entry.existing.stx_mode),
-                             .may_have_acls = true};
-  if (!finish(entry, source, out.get(), state)) {
+  if (!finish(entry, source, out.get(), state_after_writing(job_, entry))) {
     return std::nullopt;
   }
   return Written{.report = *copied, .literal_bytes = copied->bytes_copied, .matched_bytes = old_size};

@@ -81,7 +81,7 @@ constexpr unsigned max_merge_depth = 64;
 
 std::unexpected<Error> bad_rule(std::string_view rule) { return fail(EINVAL, "filter rule", std::string(rule)); }
 
-// Reads rules into a Parsed. `directory`: where relative merge files are looked for.
+// Reads rules into a Parsed.
 class RuleReader {
  public:
   RuleReader(Parsed& into, bool delete_excluded) : into_(into), delete_excluded_(delete_excluded) {}
@@ -103,6 +103,9 @@ class RuleReader {
     }
     return {};
   }
+
+  // Whether a rule cleared the list.
+  [[nodiscard]] bool cleared() const noexcept { return cleared_; }
 
   // -C, which is ":C" and "-C" at the end of all.
   Result<void> cvs_exclude() {
@@ -214,9 +217,10 @@ class RuleReader {
     for (const char modifier : prefix->modifiers) {
       if (modifier == 'C' && prefix->kind == '-' && !of_cvs) {
         of_cvs = true;
-      } else if ((modifier == 's' || modifier == 'r') && prefix_has_side) {
-        return bad_rule(text);
-      } else if (!common_modifier(modifier, modifiers, own_side)) {
+        continue;
+      }
+      const bool second_side = (modifier == 's' || modifier == 'r') && prefix_has_side;
+      if (second_side || !common_modifier(modifier, modifiers, own_side)) {
         return bad_rule(text);
       }
     }
@@ -355,10 +359,6 @@ class RuleReader {
     return {};
   }
 
- public:
-  [[nodiscard]] bool cleared() const noexcept { return cleared_; }
-
- private:
   Parsed& into_;
   bool delete_excluded_;
   std::optional<int> dirfd_;

@@ -120,8 +120,10 @@ bool Remover::remove(SyncDirectory& directory, const char* name, FileType told_t
     level.entries.pop_back();
     const FileType found_type = type_of(level.fd.get(), found.name.c_str(), found.type);
     const bool is_directory = found_type == FileType::directory;
-    if (!level.rules->empty() && level.rules->verdict(joined(level.path, found.name), is_directory,
-                                                      FilterSide::receiver) == FilterVerdict::exclude) {
+    // Backups beside their files are protected here, too: rsync's own rule "P *~".
+    const bool is_backup = job_.options.backup && !job_.options.delete_excluded && backups_.is_backup_name(found.name);
+    if (is_backup || (!level.rules->empty() && level.rules->verdict(joined(level.path, found.name), is_directory,
+                                                                    FilterSide::receiver) == FilterVerdict::exclude)) {
       level.keeps_something = true;
       continue;
     }

@@ -44,8 +44,6 @@ std::string suffix_of(const SyncOptions& options) {
   return options.backup_dir.empty() ? "~" : "";
 }
 
-constexpr std::uint32_t permission_bits = 07777;
-
 }  // namespace
 
 SyncJob::SyncJob(const SyncOptions& its_options, unsigned workers)
@@ -67,7 +65,7 @@ void SyncJob::fail(SyncProblem problem, Error error) {
     case SyncProblem::vanished: has_vanished_ = true; break;
     case SyncProblem::deletion_limit:
     case SyncProblem::deletion_skipped:
-    case SyncProblem::cannot_delete_not_empty: break;
+    case SyncProblem::cannot_delete_not_empty:
     case SyncProblem::stopped: break;
     case SyncProblem::cannot_stat_source:
     case SyncProblem::cannot_read_directory:

@@ -17,6 +17,9 @@
 
 namespace ferry {
 
+// Of a mode: all but the type.
+inline constexpr std::uint32_t permission_bits = 07777;
+
 // Thread-safe.
 class SyncJob {
  public:

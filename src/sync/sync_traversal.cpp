@@ -16,10 +16,23 @@ namespace ferry {
 namespace {
 
 constexpr std::uint64_t cost_worth_a_thread = 64;  // in entries: starting a thread costs as much as looking at so many
-constexpr std::uint32_t permission_bits = 07777;
 
 bool is_device_of(const struct statx& status, std::uint64_t device) noexcept {
   return identity_of(status).device == device;
+}
+
+// Calls `each` for every directory that is held open for this one.
+template <typename Each>
+void for_each_open(const SyncDirectory& directory, Each each) {
+  std::ranges::for_each(directory.sources, [&](const DirectoryRef& source) { each(*source); });
+  if (directory.destination) {
+    each(*directory.destination);
+  }
+  for (const DirectoryRef& basis : directory.basis) {
+    if (basis) {
+      each(*basis);
+    }
+  }
 }
 
 }  // namespace
@@ -122,17 +135,7 @@ bool SyncTraversal::pin(SyncDirectory& directory) {
 }
 
 void SyncTraversal::unpin(SyncDirectory& directory) noexcept {
-  for (const DirectoryRef& source : directory.sources) {
-    job_.descriptors.unpin(*source);
-  }
-  if (directory.destination) {
-    job_.descriptors.unpin(*directory.destination);
-  }
-  for (const DirectoryRef& basis : directory.basis) {
-    if (basis) {
-      job_.descriptors.unpin(*basis);
-    }
-  }
+  for_each_open(directory, [this](Directory& one) { job_.descriptors.unpin(one); });
 }
 
 void SyncTraversal::work(unsigned worker, Task&& task) {
@@ -180,17 +183,7 @@ void SyncTraversal::let_go(SyncDirectoryRef directory) {
     if (!directory->parent) {
       return;
     }
-    for (const DirectoryRef& source : directory->sources) {
-      job_.descriptors.close(*source);
-    }
-    if (directory->destination) {
-      job_.descriptors.close(*directory->destination);
-    }
-    for (const DirectoryRef& basis : directory->basis) {
-      if (basis) {
-        job_.descriptors.close(*basis);
-      }
-    }
+    for_each_open(*directory, [this](Directory& one) { job_.descriptors.close(one); });
     directory = directory->parent;
   }
 }

@@ -85,7 +85,7 @@ TEST_F(ZeroCopySuiteTest, managed_ways_touch_nothing_in_user_space_and_vectors_e
   EXPECT_EQ(touched(report, "engine, splice"), 0.0);
   EXPECT_EQ(touched(report, "engine, copy_file_range"), 0.0);
   // Past the page cache whole pages are moved, where that is possible at all.
-  constexpr double whole_pages = (size + 4095) / 4096 * 4096;
+  constexpr auto whole_pages = static_cast<double>((size + 4095) / 4096 * 4096);  // NOLINT(bugprone-integer-division)
   expect_touched(report, "managed read, managed write, O_DIRECT", 0);
   expect_touched(report, "fresh vector per chunk, O_DIRECT", whole_pages);
   expect_touched(report, "managed read, copying write, O_DIRECT", whole_pages);
@@ -104,7 +104,8 @@ TEST_F(ZeroCopySuiteTest, ways_past_the_page_cache_of_a_disk_are_measured_or_sai
                                   "--peers", "none", "--from", "/var/tmp", "--to", "/var/tmp", "--fsync", "--json"});
   EXPECT_EQ(report.at("groups").at(0).at("name"), "zero-copy: 2.9 MiB, made durable");
   expect_touched(report, "managed read, managed write, O_DIRECT", 0);
-  expect_touched(report, "fresh vector per chunk, O_DIRECT", (size + 4095) / 4096 * 4096);
+  expect_touched(report, "fresh vector per chunk, O_DIRECT",
+                 static_cast<double>((size + 4095) / 4096 * 4096));  // NOLINT(bugprone-integer-division)
   expect_touched(report, "engine, uring, O_DIRECT, IOPOLL", 0);
 }
 

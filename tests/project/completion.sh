@@ -21,7 +21,7 @@ expect() {
   got=$(printf '%s\n' "${COMPREPLY[@]}" | LC_ALL=C sort | paste -sd ' ')
   [[ $got == "$wanted" ]] || { echo "failed: '$*' completes to '$got', not '$wanted'"; exit 1; }
 }
-expect '--help --version bench cp probe' ferry ''
+expect '--help --version bench cp probe sync' ferry ''
 expect 'cp' ferry c
 expect '--reflink --reflink=' ferry cp --refl
 expect 'always auto never' ferry cp --reflink =
@@ -29,6 +29,8 @@ expect 'always auto' ferry cp --reflink = a
 expect 'directory file' ferry cp --reflink ''
 expect 'directory' ferry cp -t ''
 expect 'file' ferry cp -a f
+expect '--link-dest=' ferry sync --link-d
+expect 'uring' ferry sync --copy-method = u
 expect '--json' ferry probe --j
 expect 'file' ferry bench f
 expect 'tree trees' ferry bench tr

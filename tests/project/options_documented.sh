@@ -26,7 +26,7 @@ fi
 in_fish=$(grep -F -- "$condition" "$root/completions/ferry.fish")
 
 help=$("$FERRY" "$@" --help)
-mapfile -t options < <(grep -E '^ +(-|or)' <<<"$help" | grep -oE '(^|[ ,])--[a-z][a-z-]+' | grep -oE '[a-z].*' | sort -u)
+mapfile -t options < <(grep -E '^ +(-|or)' <<<"$help" | grep -oE '(^|[ ,])--[a-z0-9][a-z0-9-]+' | grep -oE '[a-z0-9].*' | sort -u)
 [[ ${#options[@]} -gt 1 ]] || complain "$*: no options found in --help"
 for option in "${options[@]}"; do
   grep -qE "^\.It Fl (.* )?-$option( |$)" "$man" || complain "$* --$option: not in man/$(basename "$man")"

@@ -45,7 +45,7 @@ Result<void> collect(const fs::path& directory, const std::string& path, std::sh
   }
   for (const auto& entry : fs::directory_iterator(directory)) {
     const std::string file = entry.path().filename().string();
-    const std::string name = path.empty() ? file : path + "/" + file;
+    const std::string name = (path.empty() ? fs::path(file) : fs::path(path) / file).string();
     const bool is_directory = entry.is_directory() && !entry.is_symlink();
     const FilterVerdict verdict = rules->verdict(name, is_directory, FilterSide::sender);
     if (verdict == FilterVerdict::exclude || verdict == FilterVerdict::exclude_perishable) {

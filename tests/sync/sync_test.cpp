@@ -206,11 +206,13 @@ TEST(Sync, backups_beside_their_files_are_not_deleted) {
   SyncTree tree;
   SyncTree::put(tree.source("f"), "newer", 1);
   SyncTree::put(tree.destination("f"), "old");
+  SyncTree::put(tree.destination("gone/d/g~"), "older");
   SyncOptions options = archive();
   options.delete_mode = DeleteMode::during;
   options.backup = true;
   EXPECT_EQ(tree.sync(options).exit, SyncExit::success);
   EXPECT_EQ(tree.sync(options).exit, SyncExit::success);
+  EXPECT_EQ(read_file(tree.destination("gone/d/g~")), "older");
   EXPECT_EQ(read_file(tree.destination("f~")), "old");
 }
 

@@ -63,7 +63,9 @@ class SyncTree {
   }
 
   // Source's contents into the destination.
-  [[nodiscard]] Outcome sync(SyncOptions options) const { return sync({source("")}, destination(""), options); }
+  [[nodiscard]] Outcome sync(SyncOptions options) const {
+    return sync({source("")}, destination(""), std::move(options));
+  }
   [[nodiscard]] static Outcome sync(const std::vector<std::string>& sources, const std::string& destination,
                                     SyncOptions options) {
     Outcome outcome;
