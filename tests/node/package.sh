@@ -5,6 +5,12 @@ root=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/../.." && pwd)
 skip() { echo "skipped: $*"; exit 77; }
 [[ -n ${FERRY_NATIVE_ADDON-} ]] || skip "the addon is not built (./dev build node)"
 command -v npm >/dev/null || skip "npm is not installed"
+# Whoever installs the package needs no library of ferry's.
+needed=$(readelf --dynamic --wide "$FERRY_NATIVE_ADDON" | sed -n 's/.*(NEEDED).*\[\(.*\)\]/\1/p')
+if [[ ${FERRY_SELF_CONTAINED-} == ON ]] && others=$(grep -vxE 'lib[cm]\.so\.6|ld-linux.*' <<<"$needed"); then
+  echo "the addon needs more than the C library: ${others//$'\n'/ }"
+  exit 1
+fi
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 
