@@ -9,6 +9,7 @@
 #include <vector>
 
 #include <fmt/format.h>
+#include <ferry/copy.hpp>
 
 #include "base/log.hpp"
 #include "base/sys.hpp"
@@ -222,12 +223,11 @@ void retire(MapState* map) noexcept {
   delete map;
 }
 
-Result<void> check_policy(const MapState& map) {
-  const FlushPolicy& policy = map.options.flush;
+Result<void> check_policy(const FlushPolicy& policy, const std::filesystem::path& path) {
   const bool counts = policy.when == FlushPolicy::When::every_bytes || policy.when == FlushPolicy::When::every_writes;
   if ((counts && policy.threshold == 0) ||
       (policy.when == FlushPolicy::When::every_interval && policy.interval.count() <= 0)) {
-    return std::unexpected(map.error(EINVAL, "flush policy"));
+    return fail(EINVAL, "flush policy", path);
   }
   return {};
 }
@@ -245,7 +245,7 @@ Result<std::shared_ptr<MapState>> map_open_file(UniqueFd file, std::filesystem::
   map->options = options;
   map->mode = options.mode;
   map->huge_pages.page_size_bytes = map_page_bytes;
-  if (auto good = check_policy(*map); !good) {
+  if (auto good = check_policy(options.flush, map->path); !good) {
     return std::unexpected(std::move(good.error()));
   }
   struct statx status = {};
@@ -279,6 +279,36 @@ Result<void> write_zeros(int file, std::uint64_t from, std::uint64_t to) {
     from += static_cast<std::uint64_t>(written);
   }
   return {};
+}
+
+// The file gets its name when it has its size: whoever else opens it never finds a shorter one. EEXIST if the name is
+// taken meanwhile.
+Result<void> create_at_full_size(const std::filesystem::path& path, std::uint64_t size, const MapOptions& options) {
+  if (options.mode == MapMode::read_only) {
+    return fail(EINVAL, "create", path);
+  }
+  if (!path.has_filename()) {
+    return fail(EISDIR, "openat", path);
+  }
+  if (auto good = check_policy(options.flush, path); !good) {
+    return good;
+  }
+  const std::filesystem::path directory = path.has_parent_path() ? path.parent_path() : ".";
+  const std::string name = path.filename();
+  const UniqueFd dirfd(sys::openat(AT_FDCWD, directory.c_str(), O_PATH | O_DIRECTORY));
+  if (!dirfd) {
+    return fail(-dirfd.get(), "openat", path);
+  }
+  auto file = StagedFile::create(dirfd.get(), name.c_str(), options.permissions);
+  Result<void> done = file ? extend_file(file->fd(), 0, size, options.preallocate)
+                           : Result<void>(std::unexpected(std::move(file.error())));
+  if (done) {
+    done = file->commit(StagedFile::Existing::keep);
+  }
+  if (!done) {
+    done.error().path = path;
+  }
+  return done;
 }
 
 }  // namespace
@@ -414,11 +444,13 @@ Result<MappedFile> MappedFile::open_or_create(const std::filesystem::path& path,
   constexpr int most_tries = 8;  // a name that comes and goes between the two calls
   auto mapped = open(path, options);
   for (int i = 0; i < most_tries && !mapped && mapped.error().errno_value() == ENOENT; ++i) {
-    mapped = create(path, size, options);
-    if (mapped || mapped.error().errno_value() != EEXIST) {
-      return mapped;
+    if (auto created = create_at_full_size(path, size, options); !created && created.error().errno_value() != EEXIST) {
+      return std::unexpected(std::move(created.error()));
     }
     mapped = open(path, options);
+    if (mapped) {
+      mapped->state().metadata_dirty = true;
+    }
   }
   return mapped;
 }

@@ -1,7 +1,12 @@
 // Opening, creating and unmapping.
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <sys/mount.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
+
+#include <atomic>
+#include <thread>
 
 #include "map/bytes.hpp"
 #include "support/fault_plan.hpp"
@@ -169,10 +174,49 @@ TEST(MapOpen, open_or_create_survives_a_name_that_comes_and_goes) {
   const Scratch scratch;
   write_file(scratch.path("file"), "there");
   FaultPlan plan;
-  plan.fail(Call::openat, ENOENT, {.first = 1, .times = 1});  // then create finds it there
+  plan.fail(Call::openat, ENOENT, {.first = 1, .times = 1});  // then the new file finds it there
   const auto map = must(MappedFile::open_or_create(scratch.path("file"), 100, read_write));
   EXPECT_EQ(map.size(), 5U);
   EXPECT_EQ(plan.injected(), 1U);
+}
+
+TEST(MapOpen, open_or_create_shows_nobody_a_file_that_is_too_short) {
+  const Scratch scratch;
+  constexpr std::uint64_t size = 3 * page;
+  for (int round = 0; round < 300; ++round) {
+    const std::string name = scratch.path(fmt::format("file{}", round));
+    std::atomic<bool> made = false;
+    std::jthread maker([&] {
+      made = MappedFile::open_or_create(name, size, {.mode = MapMode::read_write, .reserve_bytes = small_reserve})
+                 .has_value();
+    });
+    struct stat seen = {};
+    while (::stat(name.c_str(), &seen) != 0) {
+    }
+    EXPECT_EQ(static_cast<std::uint64_t>(seen.st_size), size) << "in round " << round;
+    maker.join();
+    EXPECT_TRUE(made);
+  }
+}
+
+TEST(MapOpen, open_or_create_that_fails_leaves_no_file) {
+  const Scratch scratch;
+  const std::string name = scratch.path("file");
+  for (const Call call : {Call::ftruncate, Call::linkat}) {
+    FaultPlan plan;
+    plan.fail(call, ENOSPC);
+    const auto map = MappedFile::open_or_create(name, 100, read_write);
+    ASSERT_EQ(errno_of(map), ENOSPC);
+    EXPECT_THAT(map.error().to_string(), ::testing::HasSubstr(name));
+    EXPECT_GT(plan.injected(), 0U);
+  }
+  EXPECT_EQ(errno_of(MappedFile::open_or_create(name, 100, {.mode = MapMode::read_only})), EINVAL);
+  MapOptions senseless = read_write;
+  senseless.flush = {.when = FlushPolicy::When::every_bytes, .threshold = 0};
+  EXPECT_EQ(errno_of(MappedFile::open_or_create(name, 100, senseless)), EINVAL);
+  EXPECT_EQ(errno_of(MappedFile::open_or_create(scratch.path("new/"), 100, read_write)), EISDIR);
+  EXPECT_EQ(errno_of(MappedFile::open_or_create(scratch.path("nowhere/file"), 100, read_write)), ENOENT);
+  EXPECT_TRUE(scratch.names().empty());
 }
 
 TEST(MapOpen, less_address_space_than_wanted_means_a_smaller_reserve) {
