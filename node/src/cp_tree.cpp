@@ -12,9 +12,11 @@
 #include <cstring>
 #include <memory>
 #include <optional>
+#include <utility>
 #include <vector>
 
 #include "file_placement.hpp"
+#include "file_team.hpp"
 #include "paths.hpp"
 
 namespace ferry_node {
@@ -23,6 +25,9 @@ namespace {
 using ferry::UniqueFd;
 
 constexpr std::size_t directory_buffer_bytes = std::size_t{32} << 10U;
+// Trees of more files are copied by several threads from here on: a thread takes as long to start as ten files to copy.
+constexpr std::uint64_t files_before_threads = 256;
+constexpr std::size_t files_of_a_batch = 16;
 
 // What getdents64(2) gives.
 struct DirectoryEntry {
@@ -64,10 +69,7 @@ class Copier {
  public:
   Copier(const std::string& source, const std::string& destination, const CpOptions& options)
       : options_(options),
-        placement_({.atomic = options.atomic,
-                    .preserve_timestamps = options.preserve_timestamps,
-                    .verify = options.copy.verify},
-                   copy_options(options)),
+        placement_(placement_options(), copy_options(options)),
         source_(source),
         destination_(destination) {}
 
@@ -75,6 +77,10 @@ class Copier {
 
  private:
   ferry::CopyOptions copy_options(const CpOptions& options);
+  [[nodiscard]] PlacementOptions placement_options() const {
+    return {
+        .atomic = options_.atomic, .preserve_timestamps = options_.preserve_timestamps, .verify = options_.copy.verify};
+  }
 
   // The roots.
   [[nodiscard]] Outcome<void> copy_roots();
@@ -93,7 +99,12 @@ class Copier {
   [[nodiscard]] Outcome<void> put_link(const Place& place, const std::string& target, bool replace) const;
   [[nodiscard]] Outcome<void> copy_directory(const Place& place);
   [[nodiscard]] Outcome<UniqueFd> open_target(const Place& place, TargetDirectory& directory) const;
-  [[nodiscard]] Outcome<void> copy_contents(int source, TargetDirectory& directory);
+  [[nodiscard]] Outcome<void> copy_contents(const std::shared_ptr<DirectoryPair>& pair);
+
+  // Files that other threads copy.
+  [[nodiscard]] bool may_be_handed_over(std::uint8_t type) const noexcept;
+  [[nodiscard]] Outcome<void> add_to(FileBatch& batch, const char* name);
+  void hand_over(FileBatch& batch);
 
   // What is told.
   [[nodiscard]] Outcome<void> done(CpEventKind kind, const ferry::CopyReport* report = nullptr);
@@ -124,6 +135,7 @@ class Copier {
   std::vector<struct ::statx> ancestors_;  // the source directories that are being copied
   std::optional<struct ::statx> target_root_;
   CpReport report_;
+  std::unique_ptr<FileTeam> team_;  // once the tree is known to be large
 };
 
 ferry::CopyOptions Copier::copy_options(const CpOptions& options) {
@@ -171,7 +183,13 @@ Outcome<void> Copier::done(CpEventKind kind, const ferry::CopyReport* report) {
 
 Outcome<CpReport> Copier::run() {
   report_.data.verified = options_.copy.verify;
-  if (auto copied = copy_roots(); !copied) {
+  const auto copied = copy_roots();
+  if (team_) {
+    if (auto finished = team_->finish(report_); !finished) {
+      return std::unexpected(finished.error());
+    }
+  }
+  if (!copied) {
     return std::unexpected(copied.error());
   }
   return std::move(report_);
@@ -341,30 +359,10 @@ Outcome<void> Copier::copy_by_type(const Place& place, const struct ::statx& sou
 }
 
 Outcome<void> Copier::copy_file(const Place& place) {
-  // O_NONBLOCK: should a fifo have taken the name, its open must not wait.
-  const UniqueFd in(::openat(place.source_dirfd, place.source,
-                             O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK | (options_.dereference ? 0 : O_NOFOLLOW)));
-  if (!in) {
-    return failed(errno, "copyfile", source_.value(), destination_.value());
-  }
-  struct ::statx status = {};
-  if (const int error = status_of(in.get(), "", 0, status); error != 0) {
-    return failed(error, "copyfile", source_.value(), destination_.value());
-  }
-  if (S_ISFIFO(status.stx_mode) || S_ISDIR(status.stx_mode)) {  // it was a file a moment ago
-    return failed(EINVAL, "copyfile", source_.value(), destination_.value());
-  }
-  auto copied = placement_.place(in.get(), status, *place.directory, place.destination);
+  const auto copied = copy_file_at(placement_, place.source_dirfd, place.source, options_.dereference, *place.directory,
+                                   place.destination);
   if (!copied) {
-    if (copied.error().errno_value == 0) {
-      return refuse_same_file();
-    }
-    if (copied.error().errno_value == EISDIR) {
-      return refuse_file_over_directory();
-    }
-    copied.error().path = source_.value();
-    copied.error().destination = destination_.value();
-    return std::unexpected(copied.error());
+    return std::unexpected(file_failure(copied.error(), source_.value(), destination_.value()));
   }
   return done(CpEventKind::file, &*copied);
 }
@@ -452,19 +450,23 @@ Outcome<void> Copier::put_link(const Place& place, const std::string& target, bo
 
 Outcome<void> Copier::copy_directory(const Place& place) {
   const int follow = options_.dereference ? 0 : O_NOFOLLOW;
-  const UniqueFd source(::openat(place.source_dirfd, place.source, O_RDONLY | O_DIRECTORY | O_CLOEXEC | follow));
-  if (!source) {
+  const auto pair = std::make_shared<DirectoryPair>();
+  pair->source.reset(::openat(place.source_dirfd, place.source, O_RDONLY | O_DIRECTORY | O_CLOEXEC | follow));
+  if (!pair->source) {
     return failed(errno, "opendir", source_.value());
   }
   struct ::statx status = {};
-  if (const int error = status_of(source.get(), "", 0, status); error != 0) {
+  if (const int error = status_of(pair->source.get(), "", 0, status); error != 0) {
     return failed(error, stat_name(), source_.value());
   }
-  TargetDirectory directory;
-  const auto target = open_target(place, directory);
+  auto target = open_target(place, pair->directory);
   if (!target) {
     return std::unexpected(target.error());
   }
+  pair->target = std::move(*target);
+  pair->mode = status.stx_mode;
+  pair->source_path = source_.value();
+  pair->destination_path = destination_.value();
   // A followed symlink may lead to a directory that is being copied. By names, the kernel ends that with ELOOP, too.
   for (const auto& above : ancestors_) {
     if (options_.dereference && same_inode(above, status)) {
@@ -474,16 +476,16 @@ Outcome<void> Copier::copy_directory(const Place& place) {
   if (target_root_ && same_inode(*target_root_, status)) {  // its names hid that the source contains the destination
     return refuse_into_itself(source_.value(), destination_.value());
   }
-  if (struct ::statx of_target = {}; !target_root_ && status_of(target->get(), "", 0, of_target) == 0) {
+  if (struct ::statx of_target = {}; !target_root_ && status_of(pair->target.get(), "", 0, of_target) == 0) {
     target_root_ = of_target;
   }
   ancestors_.push_back(status);
-  if (auto copied = copy_contents(source.get(), directory); !copied) {
+  if (auto copied = copy_contents(pair); !copied) {
     return copied;
   }
   ancestors_.pop_back();
-  if (directory.created && ::fchmod(directory.fd, status.stx_mode & 07777U) != 0) {
-    return failed(errno, "chmod", destination_.value());
+  if (auto finished = pair->finish_one(); !finished) {
+    return finished;
   }
   return done(CpEventKind::directory);
 }
@@ -510,14 +512,16 @@ Outcome<UniqueFd> Copier::open_target(const Place& place, TargetDirectory& direc
   return opened;
 }
 
-Outcome<void> Copier::copy_contents(int source, TargetDirectory& directory) {
+Outcome<void> Copier::copy_contents(const std::shared_ptr<DirectoryPair>& pair) {
   const auto buffer = std::make_unique_for_overwrite<std::byte[]>(directory_buffer_bytes);
+  FileBatch batch{.directory = pair, .names = {}};
   while (true) {
-    const long length = ::syscall(SYS_getdents64, source, buffer.get(), directory_buffer_bytes);
+    const long length = ::syscall(SYS_getdents64, pair->source.get(), buffer.get(), directory_buffer_bytes);
     if (length < 0) {
       return failed(errno, "opendir", source_.value());
     }
     if (length == 0) {
+      hand_over(batch);
       return {};
     }
     for (long at = 0; at < length;) {
@@ -529,15 +533,46 @@ Outcome<void> Copier::copy_contents(int source, TargetDirectory& directory) {
       }
       const std::size_t source_before = source_.push(name);
       const std::size_t destination_before = destination_.push(name);
-      auto copied = copy_entry({.source_dirfd = source, .source = name, .directory = &directory, .destination = name},
-                               entry->type);
+      auto copied = may_be_handed_over(entry->type) ? add_to(batch, name)
+                                                    : copy_entry({.source_dirfd = pair->source.get(),
+                                                                  .source = name,
+                                                                  .directory = &pair->directory,
+                                                                  .destination = name},
+                                                                 entry->type);
       source_.pop(source_before);
       destination_.pop(destination_before);
       if (!copied) {
+        hand_over(batch);  // what comes before a failure is copied
         return copied;
       }
     }
   }
+}
+
+// Whether other threads may copy the entry: it is a file of a large tree, and nobody wants to be asked or told in
+// order.
+bool Copier::may_be_handed_over(std::uint8_t type) const noexcept {
+  return type == DT_REG && report_.files >= files_before_threads && options_.force && !options_.dereference &&
+         !options_.filter && !options_.on_event && !options_.on_progress && source_.value().size() < PATH_MAX &&
+         destination_.value().size() < PATH_MAX;
+}
+
+Outcome<void> Copier::add_to(FileBatch& batch, const char* name) {
+  batch.names.append(name).push_back('\0');
+  if (++batch.count == files_of_a_batch) {
+    hand_over(batch);
+  }
+  return team_ && team_->failed() ? failed(ECANCELED, "cp") : Outcome<void>{};  // the team knows why
+}
+
+void Copier::hand_over(FileBatch& batch) {
+  if (batch.count == 0) {
+    return;
+  }
+  if (!team_) {
+    team_ = std::make_unique<FileTeam>(options_, placement_options());
+  }
+  team_->add(std::exchange(batch, FileBatch{.directory = batch.directory, .names = {}}));
 }
 
 }  // namespace

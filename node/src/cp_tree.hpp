@@ -1,8 +1,9 @@
 // Copying as Node's fs.cp does: its rules, its order, its errors, with ferry's engine moving the bytes.
 //
-// Entries are visited in the order in which the directory has them, one at a time, and the first failure ends the copy:
-// what a filter sees and what is left after an error are as with fs.cp. Below the two roots everything is relative to
-// held directory descriptors.
+// Entries are visited in the order in which the directory has them, and the first failure ends the copy: what a filter
+// sees and what is left after an error are as with fs.cp. In trees of more than 256 files, plain files are copied by
+// several threads, if nobody is to be asked or told about each (filter, events, progress): then files after the one
+// that failed may be there, too. Below the two roots everything is relative to held directory descriptors.
 #pragma once
 
 #include <cstdint>

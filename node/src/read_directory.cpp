@@ -1,11 +1,15 @@
 // readdir and readdirSync. A list is handed over as a few large values, from which lib/readdir.cjs makes the entries:
 // making each string and object through Node-API would cost several times the reading.
 #include <algorithm>
+#include <atomic>
 #include <cstdint>
+#include <deque>
 #include <memory>
 #include <mutex>
 #include <string>
 #include <string_view>
+#include <thread>
+#include <utility>
 #include <vector>
 
 #include <ferry/tree.hpp>
@@ -38,33 +42,89 @@ static_assert(static_cast<int>(ferry::FileType::regular) == 1 && static_cast<int
                   static_cast<int>(ferry::FileType::block_device) == 7,
               "these are libuv's UV_DIRENT_ numbers");
 
+// What one thread has seen of a directory tree.
+class Part {
+ public:
+  void note(const ferry::WalkEntry& entry, bool types) {
+    if (!types) {
+      listing_.names.append(entry.path).push_back('\0');
+      return;
+    }
+    const std::string_view in = entry.path.substr(0, entry.path.size() - entry.name.size());
+    if (listing_.runs.empty() || in != parent_) {
+      parent_ = in;
+      listing_.parents.append(in.substr(0, in.empty() ? 0 : in.size() - 1)).push_back('\0');
+      listing_.runs.push_back(0);
+    }
+    ++listing_.runs.back();
+    listing_.names.append(entry.name).push_back('\0');
+    listing_.types.push_back(static_cast<char>(entry.type));
+  }
+  [[nodiscard]] Listing& listing() noexcept { return listing_; }
+
+ private:
+  Listing listing_;
+  std::string parent_;
+};
+
+// The parts of one list, each filled by one thread without a lock: that would cost more than a second thread gives.
+class Parts {
+ public:
+  // The calling thread's.
+  [[nodiscard]] Part& mine() {
+    struct Mine {
+      std::uint64_t list = 0;
+      Part* part = nullptr;
+    };
+    static thread_local Mine mine;
+    if (mine.list != number_) {
+      const std::scoped_lock lock(mutex_);
+      mine = {.list = number_, .part = &parts_.emplace_back()};
+    }
+    return *mine.part;
+  }
+  // When no thread fills them any more.
+  [[nodiscard]] Listing joined() {
+    Listing all;
+    for (Part& part : parts_) {
+      Listing& listing = part.listing();
+      if (all.names.empty()) {
+        all = std::move(listing);
+        continue;
+      }
+      all.names += listing.names;
+      all.types += listing.types;
+      all.parents += listing.parents;
+      all.runs.insert(all.runs.end(), listing.runs.begin(), listing.runs.end());
+    }
+    return all;
+  }
+
+ private:
+  [[nodiscard]] static std::uint64_t next_number() {
+    static constinit std::atomic<std::uint64_t> last = 0;
+    return ++last;
+  }
+  std::uint64_t number_ = next_number();  // a later list may have this one's address
+  std::mutex mutex_;
+  std::deque<Part> parts_;
+};
+
 Outcome<Listing> list(const std::string& root, std::uint32_t flags) {
-  Listing listing;
-  std::string parent;
+  Parts parts;
   const bool types = (flags & list_types) != 0;
   const ferry::WalkAction action = (flags & list_recursive) != 0 ? ferry::WalkAction::descend : ferry::WalkAction::skip;
   const auto note = [&](const ferry::WalkEntry& entry) {
-    if (!types) {
-      listing.names.append(entry.path).push_back('\0');
-      return action;
-    }
-    const std::string_view in = entry.path.substr(0, entry.path.size() - entry.name.size());
-    if (listing.runs.empty() || in != parent) {
-      parent = in;
-      listing.parents.append(in.substr(0, in.empty() ? 0 : in.size() - 1)).push_back('\0');
-      listing.runs.push_back(0);
-    }
-    ++listing.runs.back();
-    listing.names.append(entry.name).push_back('\0');
-    listing.types.push_back(static_cast<char>(entry.type));
+    parts.mine().note(entry, types);
     return action;
   };
-  // One thread: the order is that of discovery, and a lock for each entry costs more than a second core gives.
-  const auto walked = ferry::walk(root, note, {.jobs = 1});
+  constexpr unsigned most_threads = 8;
+  const auto walked =
+      ferry::walk(root, note, {.jobs = std::clamp(std::thread::hardware_concurrency(), 1U, most_threads)});
   if (!walked) {
     return failed(walked.error().errno_value(), "scandir", walked.error().path.empty() ? root : walked.error().path);
   }
-  return listing;
+  return parts.joined();
 }
 
 Napi::Value text_value(Napi::Env env, const std::string& text, std::uint32_t flags) {

@@ -285,3 +285,68 @@ test('a path that is too long is an error, not a crash', () => {
   assert.throws(() => ferry.cpSync(deep, at('to'), { recursive: true }), { code: 'ENAMETOOLONG' });
   execFileSync('rm', ['-rf', deep]);
 });
+
+// More files than one thread copies alone (src/cp_tree.cpp).
+function largeTree(at) {
+  for (let directory = 0; directory < 40; directory++) {
+    fs.mkdirSync(at(`src/d${directory % 7}/e${directory}`), { recursive: true });
+    for (let file = 0; file < 25; file++) {
+      fs.writeFileSync(at(`src/d${directory % 7}/e${directory}/f${file}`), `${directory} ${file} `.repeat(file), { mode: file % 2 === 0 ? 0o644 : 0o755 });
+    }
+    fs.symlinkSync(`f${directory % 25}`, at(`src/d${directory % 7}/e${directory}/link`));
+  }
+  return 1000;
+}
+
+for (const atomic of [false, true]) {
+  test(`large trees are copied whole by several threads, and again over the copy${atomic ? ', atomic' : ''}`, () => {
+    const at = place();
+    const files = largeTree(at);
+    // Whose mode forbids to create files, which only others than root are held to.
+    fs.chmodSync(at('src/d3/e3'), 0o555);
+    const options = { recursive: true, verbatimSymlinks: true, preserveTimestamps: true, explain: true, atomic };
+    for (let round = 0; round < 3; round++) {
+      const report = ferry.cpSync(at('src'), at('to'), options);
+      assert.equal(report.files, files);
+      assert.equal(report.directories, 48);
+      assert.equal(report.symlinks, 40);
+      assert.equal(report.bytesCopied, report.size);
+      assert.equal(pictureOf(at('to'), at('to'), { times: true }), pictureOf(at('src'), at('src'), { times: true }));
+      fs.writeFileSync(at('to/d2/e2/f7'), 'something else, which must go');
+    }
+    fs.chmodSync(at('src/d3/e3'), 0o755);
+  });
+}
+
+test('the first failure in a large tree ends the copy, with its names, and no thread is left', async () => {
+  const at = place();
+  largeTree(at);
+  const threads = () => fs.readdirSync('/proc/self/task').length;
+  fs.mkdirSync(at('to/d5/e5/f9'), { recursive: true });
+  await ferry.cp(at('src/d1'), at('first'), { recursive: true }); // starts the runtime's and the pool's threads
+  const before = threads();
+  const wrong = { code: 'ERR_FS_CP_NON_DIR_TO_DIR', path: at('to/d5/e5/f9') };
+  assert.throws(() => ferry.cpSync(at('src'), at('to'), { recursive: true }), wrong);
+  await assert.rejects(ferry.cp(at('src'), at('to'), { recursive: true }), wrong);
+  assert.ok(threads() <= before + 1, `${threads()} threads, ${before} before`);
+});
+
+test('a large tree can be aborted, and filters are asked of each entry of it', async () => {
+  const at = place();
+  const files = largeTree(at);
+  await assert.rejects(ferry.cp(at('src'), at('aborted'), { recursive: true, signal: AbortSignal.abort() }), { name: 'AbortError' });
+  let asked = 0;
+  ferry.cpSync(at('src'), at('filtered'), { recursive: true, filter: () => ++asked > 0 });
+  assert.equal(asked, files + 48 + 40);
+});
+
+test('lists of large trees have each entry once, with its parent and type', () => {
+  const at = place();
+  largeTree(at);
+  const names = (entries) => entries.map((entry) => `${entry.parentPath ?? entry.path}/${entry.name} ${entry.isFile()} ${entry.isSymbolicLink()}`).sort();
+  for (let round = 0; round < 5; round++) {
+    const options = { recursive: true, withFileTypes: true };
+    assert.deepEqual(names(ferry.readdirSync(at('src'), options)), names(fs.readdirSync(at('src'), options)));
+    assert.deepEqual(ferry.readdirSync(at('src'), { recursive: true }).sort(), fs.readdirSync(at('src'), { recursive: true }).sort());
+  }
+});
