@@ -104,7 +104,7 @@ void FileTeam::add(FileBatch batch) {
     return;
   }
   lock.unlock();
-  copy(*workers_.front(), std::move(batch));
+  copy(*workers_.front(), batch);
 }
 
 void FileTeam::start_thread() {
@@ -118,21 +118,20 @@ void FileTeam::start_thread() {
 }
 
 void FileTeam::work(Worker& worker) {
-  std::unique_lock lock(mutex_);
   while (true) {
+    std::unique_lock lock(mutex_);
     wake_.wait(lock, [&] { return ended_ || !waiting_.empty(); });
     if (waiting_.empty()) {
       return;
     }
-    FileBatch batch = std::move(waiting_.front());
+    const FileBatch batch = std::move(waiting_.front());
     waiting_.pop_front();
     lock.unlock();
-    copy(worker, std::move(batch));
-    lock.lock();
+    copy(worker, batch);
   }
 }
 
-void FileTeam::copy(Worker& worker, FileBatch batch) {
+void FileTeam::copy(Worker& worker, const FileBatch& batch) {
   DirectoryPair& pair = *batch.directory;
   TargetDirectory directory = pair.directory;
   for (const char* name = batch.names.c_str(); *name != '\0' && !failed(); name += std::strlen(name) + 1) {

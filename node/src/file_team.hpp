@@ -75,7 +75,7 @@ class FileTeam {
   };
   void start_thread();
   void work(Worker& worker);
-  void copy(Worker& worker, FileBatch batch);
+  void copy(Worker& worker, const FileBatch& batch);
   void fail(Failure failure);
 
   const CpOptions& options_;

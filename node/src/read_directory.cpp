@@ -77,7 +77,7 @@ class Parts {
       Part* part = nullptr;
     };
     static thread_local Mine mine;
-    if (mine.list != number_) {
+    if (mine.list != number_ || mine.part == nullptr) {
       const std::scoped_lock lock(mutex_);
       mine = {.list = number_, .part = &parts_.emplace_back()};
     }
