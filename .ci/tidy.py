@@ -26,7 +26,7 @@ def with_headers(file, seen):
         return
     seen.add(file)
     for name in INCLUDE.findall(file.read_bytes()):
-        for folder in (file.parent, ROOT / "include", ROOT / "src", ROOT / "tests"):
+        for folder in (file.parent, ROOT / "include", ROOT / "src", ROOT / "tests", ROOT / "node/src"):
             header = folder / os.fsdecode(name)
             if header.is_file():
                 with_headers(header.resolve(), seen)
@@ -61,7 +61,7 @@ def main():
     commands = {}
     for entry in json.loads((DATABASE / "compile_commands.json").read_text()):
         commands.setdefault(pathlib.Path(entry["file"]), []).append(entry["command"])
-    rooms = tuple(ROOT / name for name in ("src", "tests", "fuzz", "bench"))
+    rooms = tuple(ROOT / name for name in ("src", "tests", "fuzz", "bench", "node"))
     waiting = {}
     known = 0
     for file, how in commands.items():

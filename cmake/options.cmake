@@ -1,6 +1,7 @@
 # Build options and the warnings and sanitizers every target of ferry is built with.
 option(FERRY_BUILD_TESTS "Build the tests" ON)
 option(FERRY_BUILD_BENCHMARKS "Build the micro-benchmarks in bench/ (Google Benchmark)" OFF)
+option(FERRY_BUILD_NODE "Build the addon of the Node.js package in node/ (needs its npm packages)" OFF)
 set(FERRY_SANITIZE "" CACHE STRING "Value for -fsanitize= (address,undefined or thread); empty for none")
 set(FERRY_LOG_ACTIVE_LEVEL 1 CACHE STRING "Log levels below this are compiled out (spdlog numbers: 0 trace ... 6 off)")
 

@@ -42,6 +42,7 @@ _ferry_options() {
       echo "--cold --from --fsync --grep --help --html --json --method --peers --rival --rounds --size --sparse --title --to
         --warm --warm-up"
       ;;
+    bench-node) echo "--copies --from --grep --help --html --json --package --peers --rounds --title --to --warm-up" ;;
     bench-copy-range) echo "--from --grep --help --html --iterations --json --rounds --size --title --to --warm-up" ;;
     bench-zero-copy)
       echo "--cold --from --fsync --grep --help --html --json --max-size --peers --rounds --size --title --to --warm --warm-up"
@@ -89,7 +90,7 @@ _ferry() {
   fi
   if [[ $command == bench ]]; then
     if [[ $COMP_CWORD -eq 2 ]]; then
-      mapfile -t COMPREPLY < <(compgen -W "tree trees file copy-range zero-copy concurrent sync mmap counts compare report --help" -- "$current")
+      mapfile -t COMPREPLY < <(compgen -W "tree trees file copy-range zero-copy concurrent sync mmap node counts compare report --help" -- "$current")
       return
     fi
     command=bench-${COMP_WORDS[2]}

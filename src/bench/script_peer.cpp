@@ -17,11 +17,22 @@
 namespace ferry::bench {
 namespace {
 
-// One line in: "REPETITIONS TARGET". One line out: "ok WALL_NS USER_US SYSTEM_US" or "error MESSAGE".
+// One line in: "API REPETITIONS TARGET". One line out: "ok WALL_NS USER_US SYSTEM_US" or "error MESSAGE".
 constexpr const char* loop_script = R"js(
 const fs = require('fs');
 const path = require('path');
-const [work, source] = process.argv.slice(-2);
+const [work, source, addon] = process.argv.slice(-3);
+const apis = {fs};
+let refusal = 'there is no such API';
+if (addon !== '-') {
+  try {
+    const ferry = require(path.resolve(addon));
+    apis.ferry = ferry;
+    apis.ferry_atomic = {cpSync: (from, to, options) => ferry.cpSync(from, to, {...options, atomic: true})};
+  } catch (error) {
+    refusal = error.message;
+  }
+}
 const buffer = Buffer.alloc(65536);
 let pending = '';
 function next_line() {
@@ -44,16 +55,18 @@ function letter(entry) {
 }
 for (let line; (line = next_line()) !== null;) {
   try {
-    const space = line.indexOf(' ');
-    const n = Number(line.slice(0, space));
-    const target = line.slice(space + 1);
+    const [name, repetitions] = line.split(' ', 2);
+    const n = Number(repetitions);
+    const target = line.slice(name.length + repetitions.length + 2);
+    const api = apis[name];
+    if (api === undefined) throw new Error(refusal);
     let list = [];
     const cpu = process.cpuUsage();
     const begin = process.hrtime.bigint();
     if (work === 'copy') {
-      for (let i = 0; i < n; i++) fs.cpSync(source, target, {recursive: true, force: true});
+      for (let i = 0; i < n; i++) api.cpSync(source, target, {recursive: true, force: true});
     } else {
-      for (let i = 0; i < n; i++) list = fs.readdirSync(source, {recursive: true, withFileTypes: true});
+      for (let i = 0; i < n; i++) list = api.readdirSync(source, {recursive: true, withFileTypes: true});
     }
     const wall = process.hrtime.bigint() - begin;
     const used = process.cpuUsage(cpu);
@@ -83,13 +96,24 @@ std::uint64_t status_field(pid_t process, std::string_view field) {
   return 0;
 }
 
-void become_script(const std::string& program, const char* work, const std::filesystem::path& source, int in, int out) {
+void become_script(const std::string& program, const char* work, const std::filesystem::path& source,
+                   const std::filesystem::path& package, int in, int out) {
   const int null = ::open("/dev/null", O_WRONLY | O_CLOEXEC);
   if (null < 0 || ::dup2(in, STDIN_FILENO) < 0 || ::dup2(out, STDOUT_FILENO) < 0 || ::dup2(null, STDERR_FILENO) < 0) {
     ::_exit(126);
   }
-  ::execl(program.c_str(), program.c_str(), "-e", loop_script, "--", work, source.c_str(), nullptr);
+  ::execl(program.c_str(), program.c_str(), "-e", loop_script, "--", work, source.c_str(),
+          package.empty() ? "-" : package.c_str(), nullptr);
   ::_exit(127);
+}
+
+const char* name_of(ScriptApi api) {
+  switch (api) {
+    case ScriptApi::fs: return "fs";
+    case ScriptApi::ferry: return "ferry";
+    case ScriptApi::ferry_atomic: return "ferry_atomic";
+  }
+  return "";
 }
 
 }  // namespace
@@ -100,8 +124,8 @@ ScriptPeer::ScriptPeer(ChildProcess process, UniqueFd input, UniqueFd output)
       output_(std::move(output)),
       counters_(HardwareCounters::of_process(process_.id())) {}
 
-Outcome<ScriptPeer> ScriptPeer::start(const std::string& program, ScriptWork work,
-                                      const std::filesystem::path& source) {
+Outcome<ScriptPeer> ScriptPeer::start(const std::string& program, ScriptWork work, const std::filesystem::path& source,
+                                      const std::filesystem::path& package) {
   std::array<int, 2> in = {};
   std::array<int, 2> out = {};
   if (::pipe2(in.data(), O_CLOEXEC) != 0) {
@@ -115,7 +139,7 @@ Outcome<ScriptPeer> ScriptPeer::start(const std::string& program, ScriptWork wor
   UniqueFd out_read(out[0]);
   const UniqueFd out_write(out[1]);
   auto process = ChildProcess::start([&] {
-    become_script(program, work == ScriptWork::copy ? "copy" : "list", source, in_read.get(), out_write.get());
+    become_script(program, work == ScriptWork::copy ? "copy" : "list", source, package, in_read.get(), out_write.get());
   });
   if (!process) {
     return std::unexpected(process.error());
@@ -123,7 +147,7 @@ Outcome<ScriptPeer> ScriptPeer::start(const std::string& program, ScriptWork wor
   return ScriptPeer(std::move(*process), std::move(in_write), std::move(out_read));
 }
 
-Outcome<Cost> ScriptPeer::run(const Turn& turn) {
+Outcome<Cost> ScriptPeer::run(const Turn& turn, ScriptApi api) {
   if (turn.control.before_it_begins) {
     if (auto ready = turn.control.before_it_begins(process_.id()); !ready) {
       return std::unexpected(ready.error());
@@ -131,7 +155,7 @@ Outcome<Cost> ScriptPeer::run(const Turn& turn) {
   }
   const std::uint64_t voluntary = status_field(process_.id(), "voluntary_ctxt_switches:");
   const std::uint64_t involuntary = status_field(process_.id(), "nonvoluntary_ctxt_switches:");
-  const std::string request = fmt::format("{} {}\n", turn.repetitions, turn.target.native());
+  const std::string request = fmt::format("{} {} {}\n", name_of(api), turn.repetitions, turn.target.native());
   counters_.start();
   // A script that died must be an answer, not a signal: SIGPIPE is ignored by run_bench().
   if (::write(input_.get(), request.data(), request.size()) != static_cast<ssize_t>(request.size())) {

@@ -22,15 +22,23 @@ enum class ScriptWork : std::uint8_t {
   list,  ///< fs.readdirSync, recursive, with file types; the last list is written to the target (see Listing).
 };
 
+/// Whose functions a script calls.
+enum class ScriptApi : std::uint8_t {
+  fs,            ///< The runtime's own.
+  ferry,         ///< Those of the package.
+  ferry_atomic,  ///< The same, with the option `atomic`.
+};
+
 class ScriptPeer {
  public:
-  /// Starts `program` (Node or Bun).
+  /// Starts `program` (Node or Bun). `package`: the folder of the package ferry-native; empty if it is not used.
   [[nodiscard]] static Outcome<ScriptPeer> start(const std::string& program, ScriptWork work,
-                                                 const std::filesystem::path& source);
+                                                 const std::filesystem::path& source,
+                                                 const std::filesystem::path& package = {});
 
   /// Does the work turn.repetitions times; time and processor use are taken inside the script, around the loop. A
   /// script that was stopped can do nothing more.
-  [[nodiscard]] Outcome<Cost> run(const Turn& turn);
+  [[nodiscard]] Outcome<Cost> run(const Turn& turn, ScriptApi api = ScriptApi::fs);
 
  private:
   ScriptPeer(ChildProcess process, UniqueFd input, UniqueFd output);

@@ -105,6 +105,20 @@ CLI::App* add_tree(CLI::App& app, SuiteArguments& arguments) {
   return tree;
 }
 
+CLI::App* add_node(CLI::App& app, SuiteArguments& arguments) {
+  CLI::App* const node = app.add_subcommand(
+      "node", "The functions of the Node.js package against those of Node and Bun, each pair in one process");
+  add_rounds(*node, arguments, "--rounds");
+  add_places(*node, arguments);
+  add_grep(*node, arguments);
+  add_peers(*node, arguments, {"node", "bun"});
+  node->add_option("--copies", arguments.node.copies, "Copies of the small tree in each round [1000]")
+      ->check(CLI::Range(std::uint64_t{1}, std::uint64_t{100'000'000}));
+  node->add_option("--package", arguments.node.package, "The package's folder, built by ./dev build node [node]")
+      ->check(CLI::ExistingDirectory);
+  return node;
+}
+
 CLI::App* add_trees(CLI::App& app, SuiteArguments& arguments) {
   CLI::App* const trees = app.add_subcommand("trees", "Copy whole trees to a fresh name, by whole processes");
   add_rounds(*trees, arguments, "--rounds");
@@ -384,6 +398,9 @@ Plan plan_by_name(const CLI::App& suite, const SuiteArguments& arguments) {
     }
     return plan_copy_range(copy_range, options);
   }
+  if (name == "node") {
+    return plan_node(arguments.node, options);
+  }
   if (name == "zero-copy") {
     return plan_zero_copy(zero_copy_of(arguments), options);
   }
@@ -406,7 +423,8 @@ std::vector<CLI::App*> add_suites(CLI::App& app, SuiteArguments& arguments) {
   repeat->add_option("target", arguments.target)->required();
   return {add_tree(app, arguments),       add_trees(app, arguments),     add_file(app, arguments),
           add_copy_range(app, arguments), add_zero_copy(app, arguments), add_concurrent(app, arguments),
-          add_sync(app, arguments),       add_mmap(app, arguments),      add_counts(app, arguments)};
+          add_sync(app, arguments),       add_mmap(app, arguments),      add_node(app, arguments),
+          add_counts(app, arguments)};
 }
 
 Outcome<Plan> plan_suite(const CLI::App& suite, const SuiteArguments& arguments) {

@@ -22,6 +22,8 @@ struct SuiteArguments {
   TreeSuite tree;
   bool readdir = false;
 
+  NodeSuite node;
+
   std::vector<std::string> presets;
   std::string flags;
   bool stage = false;

@@ -53,6 +53,13 @@ struct ReaddirSuite {
 };
 [[nodiscard]] Plan plan_readdir(const ReaddirSuite& suite, const SuiteOptions& options);
 
+/// The Node.js package against the runtime's own functions, in one process of Node, and one of Bun.
+struct NodeSuite {
+  std::filesystem::path package = "node";  ///< Its folder.
+  std::uint64_t copies = 1000;             ///< Of the small tree, in each round.
+};
+[[nodiscard]] Plan plan_node(const NodeSuite& suite, const SuiteOptions& options);
+
 /// One tree to be copied once to a fresh name, by whole processes.
 struct WholeTree {
   std::string title;

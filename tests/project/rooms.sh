@@ -60,6 +60,14 @@ while read -r file; do
   files=$((files + 1))
 done < <(find "$root/include/ferry" -name '*.hpp' | sort)
 
+# The Node.js package stands on the public headers alone.
+while read -r file; do
+  if grep -nE '^[[:space:]]*#[[:space:]]*include[[:space:]]*"[^"]*/' "$file"; then
+    complain "${file#"$root"/}: node/ sees include/ferry alone"
+  fi
+  files=$((files + 1))
+done < <([[ ! -d $root/node/src ]] || find "$root/node/src" -name '*.[ch]pp' | sort)
+
 [[ $files -gt 0 ]] || complain "no source files found below $root"
 echo "$files files checked, $violations violations"
 [[ $violations -eq 0 ]]
