@@ -653,7 +653,8 @@ class MappedFile {
   [[nodiscard]] static Result<MappedFile> create(const std::filesystem::path& path, std::uint64_t size,
                                                  const MapOptions& options = {.mode = MapMode::read_write});
   /// Opens the file, or makes it with `size` bytes if it is not there. Processes may do this at the same time: the name
-  /// appears with a file that has its size, so all map that one file whole. Should mapping it fail then, the file stays.
+  /// appears with a file that has its size, so all map that one file whole. Should mapping it fail then, the file
+  /// stays.
   [[nodiscard]] static Result<MappedFile> open_or_create(const std::filesystem::path& path, std::uint64_t size,
                                                          const MapOptions& options = {.mode = MapMode::read_write});
   /// Maps an open file, which the map owns from now on. It must be open for what the mode needs (EACCES).
