@@ -269,7 +269,7 @@ Result<DirectoryRef> open_operand(SyncJob& job, const DirectoryRef& anchor, cons
   DirectoryRef directory(new Directory(anchor, path));
   directory->source_operand = path;
   directory->follow_source = true;
-  directory->source.reset(job.descriptors.open_within_budget(open));
+  directory->source.reset(job.descriptors.open_within_budget([&] { return open(); }));
   if (!directory->source) {
     return fail(-directory->source.get(), "openat", path);
   }

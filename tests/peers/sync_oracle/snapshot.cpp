@@ -67,7 +67,7 @@ void look_at(const std::string& root, const std::string& path, Snapshot& snapsho
   if (S_ISDIR(status.st_mode)) {
     const Fd fd = posix::open_directory(AT_FDCWD, full);
     for (const std::string& name : posix::names_in(fd)) {
-      look_at(root, path.empty() ? name : path + "/" + name, snapshot, inodes);
+      look_at(root, path.empty() ? name : fmt::format("{}/{}", path, name), snapshot, inodes);
     }
   } else {
     state.same_file_as = inodes.emplace(std::pair(status.st_dev, status.st_ino), path).first->second;

@@ -5,6 +5,7 @@
 #include <sys/un.h>
 #include <sys/xattr.h>
 
+#include <ranges>
 #include <vector>
 
 #include "support/posix.hpp"
@@ -124,7 +125,7 @@ void make_tree(const TreeSpec& tree, const std::string& root) {
     if (!has_place(tree, path)) {
       continue;
     }
-    const std::string full = path.empty() ? root : root + "/" + path;
+    const std::string full = path.empty() ? root : fmt::format("{}/{}", root, path);
     if (entry.link_group != 0 && entry.kind != Kind::directory) {
       const auto [first, is_first] = first_of_group.emplace(entry.link_group, full);
       if (!is_first) {
@@ -136,10 +137,10 @@ void make_tree(const TreeSpec& tree, const std::string& root) {
     made.emplace_back(full, &entry);
   }
   // What is below first: a mode may close a directory, and a change inside gives it a new time.
-  for (auto each = made.rbegin(); each != made.rend(); ++each) {
-    decorate(*each->second, each->first);
-    const timespec times[] = {each->second->mtime, each->second->mtime};
-    check(::utimensat(AT_FDCWD, each->first.c_str(), times, AT_SYMLINK_NOFOLLOW), "utimensat", each->first);
+  for (const auto& [full, entry] : made | std::views::reverse) {
+    decorate(*entry, full);
+    const timespec times[] = {entry->mtime, entry->mtime};
+    check(::utimensat(AT_FDCWD, full.c_str(), times, AT_SYMLINK_NOFOLLOW), "utimensat", full);
   }
 }
 

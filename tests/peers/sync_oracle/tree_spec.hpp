@@ -33,8 +33,8 @@ struct EntrySpec {
 /// By path below the root; "" is the root itself. What lies below something that is no directory is not made.
 using TreeSpec = std::map<std::string, EntrySpec>;
 
-/// Makes the tree at `path`. Times are set last, so that making entries does not change them.
-void make_tree(const TreeSpec& tree, const std::string& path);
+/// Makes the tree at `root`. Times are set last, so that making entries does not change them.
+void make_tree(const TreeSpec& tree, const std::string& root);
 
 /// The content that the entry says, as bytes.
 std::string content_of(const EntrySpec& entry);
