@@ -8,11 +8,11 @@
 /// sync_oracle --show SEED: prints a case.
 #include <grp.h>
 #include <linux/magic.h>
-#include <signal.h>
 #include <sys/vfs.h>
 #include <sys/wait.h>
 
 #include <chrono>
+#include <csignal>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
