@@ -167,6 +167,18 @@ int set_times_of(const SyncJob& job, const struct statx& source, MetadataTarget 
   return -result;
 }
 
+// Attributes of users can be set on what may be written only (xattr(7)): an owner who is not root lends himself the
+// bit. The mode that the file has now.
+std::uint32_t lend_write_bit(const SyncJob& job, MetadataTarget from, MetadataTarget to, const struct statx& source,
+                             std::uint32_t mode) {
+  const bool is_closed = (mode & 0200U) == 0 && !job.is_root && !S_ISLNK(source.stx_mode);
+  if (!is_closed || (list_names(job.options, from).empty() && list_names(job.options, to).empty())) {
+    return mode;
+  }
+  const std::uint32_t lent = mode | 0200U;
+  return sys::fchmodat(AT_FDCWD, path_of_fd(to.fd).c_str(), lent) == 0 ? lent : mode;
+}
+
 }  // namespace
 
 bool keeps_times(const SyncOptions& options, std::uint32_t mode) noexcept {
@@ -268,9 +280,15 @@ bool set_attributes(SyncJob& job, MetadataTarget from, const struct statx& sourc
       is_done = false;
     }
   };
-  const MetadataState state{now.mode & permission_bits, now.uid, now.gid, now.may_have_attributes};
+  const std::uint32_t mode =
+      selection.xattrs ? lend_write_bit(job, from, to, source, now.mode & permission_bits) : now.mode & permission_bits;
+  const MetadataState state{mode, now.uid, now.gid, now.may_have_attributes};
   if (const auto copied = copy_metadata(from, wanted, to, state, selection); !copied) {
     note(copied.error().error.errno_value(), copied.error().error.operation);
+  }
+  if (selection.acls && options.change_mode) {
+    // An access list has brought the bits of the source's mode.
+    note(-sys::fchmodat(AT_FDCWD, path_of_fd(to.fd).c_str(), now.wanted_mode & permission_bits), "fchmodat");
   }
   if (selection.xattrs && now.may_have_attributes) {
     note(remove_extra_attributes(options, from, to), "removexattr");

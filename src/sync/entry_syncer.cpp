@@ -8,6 +8,7 @@
 #include <array>
 #include <cerrno>
 #include <climits>
+#include <limits>
 #include <string_view>
 #include <utility>
 
@@ -169,7 +170,9 @@ EntrySyncer::Outcome EntrySyncer::sync(const SyncDirectoryRef& self, SyncEntry& 
   }
   is_done_ = false;
   const auto make = [&] { return sync_non_directory(entry); };
-  if (options_.hard_links && entry.source.stx_nlink > 1 && !entry.follows) {
+  // With --remove-source-files the names that were dealt with are gone from the count.
+  const bool is_last_name = options_.remove_source_files && links_.knows(identity_of(entry.source));
+  if (options_.hard_links && (entry.source.stx_nlink > 1 || is_last_name)) {
     sync_linked(self, entry, make);
   } else {
     make();
@@ -181,14 +184,14 @@ EntrySyncer::Outcome EntrySyncer::sync(const SyncDirectoryRef& self, SyncEntry& 
 bool EntrySyncer::sync_non_directory(SyncEntry& entry) {
   const std::uint32_t mode = entry.source.stx_mode;
   is_done_ = false;
+  if (is_kept(entry)) {
+    return false;
+  }
   const bool is_left_out =
       (S_ISLNK(mode) && (options_.symlinks == SymlinkMode::skip || options_.symlinks == SymlinkMode::only_unsafe)) ||
       (is_device(mode) && !options_.devices) || ((S_ISFIFO(mode) || S_ISSOCK(mode)) && !options_.specials);
   if (is_left_out) {
     tell(entry, SyncAction::skipped_non_regular, 0);
-    return false;
-  }
-  if (is_kept(entry)) {
     return false;
   }
   if (S_ISLNK(mode)) {
@@ -296,11 +299,15 @@ EntrySyncer::Outcome EntrySyncer::sync_directory(SyncEntry& entry) {
       entry.existing = target;
     }
   }
-  if (entry.exists && !S_ISDIR(entry.existing.stx_mode) && !options_.existing && !make_way(entry)) {
+  if (entry.exists && !S_ISDIR(entry.existing.stx_mode) && options_.ignore_existing) {
+    tell(entry, SyncAction::skipped_existing, 0);
+    if (holds_something(entry.source_dirfd(), entry.source_name)) {
+      job_.fail(SyncProblem::cannot_create, ENOTDIR, "mkdirat", entry.path);  // there is no place for what it holds
+    }
     return Outcome::done;
   }
-  if (entry.exists && !S_ISDIR(entry.existing.stx_mode)) {
-    tell(entry, SyncAction::skipped_missing, 0);
+  const bool is_replaced = entry.exists && !S_ISDIR(entry.existing.stx_mode);
+  if (is_replaced && !make_way(entry)) {
     return Outcome::done;
   }
   if (entry.exists) {
@@ -311,7 +318,7 @@ EntrySyncer::Outcome EntrySyncer::sync_directory(SyncEntry& entry) {
     tell(entry, SyncAction::none, changes);
     return Outcome::enter;
   }
-  if (options_.existing) {
+  if (options_.existing && !is_replaced) {
     tell(entry, SyncAction::skipped_missing, 0);
     return Outcome::done;
   }
@@ -332,16 +339,41 @@ EntrySyncer::Outcome EntrySyncer::sync_directory(SyncEntry& entry) {
   return Outcome::enter_new;
 }
 
-// What is new here, but was in another tree, is told with what differs from there.
-void EntrySyncer::tell_created_beside_basis(const SyncEntry& entry, std::string_view target) {
+EntrySyncer::Outcome EntrySyncer::make_bare_directory(SyncEntry& entry) {
+  if (entry.exists && !make_way(entry)) {
+    return Outcome::done;
+  }
+  if (!options_.dry_run) {
+    const int result = sys::mkdirat(entry.directory.destination_fd(), entry.name, 0777);
+    if (result < 0) {
+      job_.fail(SyncProblem::cannot_create, -result, "mkdirat", entry.path);
+      return Outcome::done;
+    }
+    entry.directory.is_touched = true;
+  }
+  return Outcome::enter_new;
+}
+
+// What is new here, but was in another tree, is told with what differs from there; from where the least differs.
+void EntrySyncer::tell_created_beside_basis(const SyncEntry& entry, std::string_view target, std::size_t from) {
+  std::optional<std::uint16_t> least;
   struct statx found = {};
-  const DirectoryRef* basis = find_in_basis(entry, found);
-  if (basis == nullptr) {
+  for (const DirectoryRef* basis = find_in_basis(entry, found, from); basis != nullptr && least != 0U;
+       basis = find_in_basis(entry, found, from)) {
+    std::uint16_t changes = attribute_changes(job_, entry.source, found);
+    changes |=
+        extended_changes(job_, entry.source_dirfd(), entry.source_name, (*basis)->source_fd(), entry.name, false);
+    least = least && changes != 0 ? *least : changes;
+    from = static_cast<std::size_t>(basis - entry.directory.basis.data()) + 1;
+  }
+  if (!least) {
     tell(entry, SyncAction::created, 0, target);
     return;
   }
-  std::uint16_t changes = attribute_changes(job_, entry.source, found);
-  changes |= extended_changes(job_, entry.source_dirfd(), entry.source_name, (*basis)->source_fd(), entry.name, false);
+  std::uint16_t changes = *least;
+  if ((changes != 0 || S_ISREG(entry.source.stx_mode)) && !keeps_times(options_, entry.source.stx_mode)) {
+    changes |= bit(SyncChange::time) | bit(SyncChange::time_now);
+  }
   if (changes == 0 && !options_.report_unchanged) {
     return;
   }
@@ -350,9 +382,10 @@ void EntrySyncer::tell_created_beside_basis(const SyncEntry& entry, std::string_
   tell(known, SyncAction::created, changes, target);
 }
 
-// The first of the other trees that has an entry of this type.
-const DirectoryRef* EntrySyncer::find_in_basis(const SyncEntry& entry, struct statx& found) {
-  for (const DirectoryRef& basis : entry.directory.basis) {
+// The first of the other trees, from the one with this number on, that has an entry of this type.
+const DirectoryRef* EntrySyncer::find_in_basis(const SyncEntry& entry, struct statx& found, std::size_t from) {
+  for (std::size_t i = from; i < entry.directory.basis.size(); ++i) {
+    const DirectoryRef& basis = entry.directory.basis[i];
     if (basis && sys::statx(basis->source_fd(), entry.name, AT_SYMLINK_NOFOLLOW, STATX_BASIC_STATS, found) == 0 &&
         is_same_kind(found.stx_mode, entry.source.stx_mode)) {
       return &basis;
@@ -361,31 +394,46 @@ const DirectoryRef* EntrySyncer::find_in_basis(const SyncEntry& entry, struct st
   return nullptr;
 }
 
-// For symlinks and special files: whether another tree has the very same, which then is left out, or linked. `target`:
-// a symlink's.
-bool EntrySyncer::use_basis_of_special(SyncEntry& entry, std::string_view target) {
-  struct statx found = {};
-  const DirectoryRef* const basis = entry.exists ? nullptr : find_in_basis(entry, found);
-  if (basis == nullptr || attribute_changes(job_, entry.source, found) != 0) {
-    return false;
-  }
-  const int basis_fd = (*basis)->source_fd();
-  if (S_ISLNK(found.stx_mode)) {
-    const auto existing = read_link(basis_fd, entry.name);
-    if (!existing || *existing != target) {
-      return false;
+// For symlinks and special files: what another tree has of the same type, at best the very same. `target`: a symlink's.
+EntrySyncer::SpecialBasis EntrySyncer::look_for_special(const SyncEntry& entry, std::string_view target) {
+  SpecialBasis best;
+  for (std::size_t i = 0; !entry.exists && !best.is_same && i < entry.directory.basis.size(); ++i) {
+    const DirectoryRef& basis = entry.directory.basis[i];
+    struct statx found = {};
+    if (!basis || sys::statx(basis->source_fd(), entry.name, AT_SYMLINK_NOFOLLOW, STATX_BASIC_STATS, found) < 0 ||
+        !is_same_kind(found.stx_mode, entry.source.stx_mode)) {
+      continue;
     }
-  } else if (is_device(found.stx_mode) && (found.stx_rdev_major != entry.source.stx_rdev_major ||
-                                           found.stx_rdev_minor != entry.source.stx_rdev_minor)) {
+    bool is_equal = true;
+    if (S_ISLNK(found.stx_mode)) {
+      const auto existing = read_link(basis->source_fd(), entry.name);
+      is_equal = existing && *existing == target;
+    } else if (is_device(found.stx_mode)) {
+      is_equal =
+          found.stx_rdev_major == entry.source.stx_rdev_major && found.stx_rdev_minor == entry.source.stx_rdev_minor;
+    }
+    std::uint16_t changes = attribute_changes(job_, entry.source, found);
+    changes |= extended_changes(job_, entry.source_dirfd(), entry.source_name, basis->source_fd(), entry.name,
+                                S_ISLNK(found.stx_mode));
+    const bool is_same = is_equal && changes == 0;
+    if (!best.index || is_same || (is_equal && !best.is_equal)) {
+      best = {.index = i, .is_equal = is_equal, .is_same = is_same, .changes = changes};
+    }
+  }
+  return best;
+}
+
+// Whether nothing is left to be done, because another tree has the very same: it is left out, or linked.
+bool EntrySyncer::use_basis_of_special(SyncEntry& entry, const SpecialBasis& basis, std::string_view target) {
+  if (!basis.is_same) {
     return false;
   }
-  const std::uint16_t extended =
-      extended_changes(job_, entry.source_dirfd(), entry.source_name, basis_fd, entry.name, S_ISLNK(found.stx_mode));
-  const BasisDirectory::Kind kind = options_.basis[static_cast<std::size_t>(basis - entry.directory.basis.data())].kind;
-  if (extended != 0 || kind == BasisDirectory::Kind::copy || kind == BasisDirectory::Kind::reflink) {
+  const BasisDirectory::Kind kind = options_.basis[*basis.index].kind;
+  if (kind == BasisDirectory::Kind::copy || kind == BasisDirectory::Kind::reflink) {
     return false;
   }
   if (kind == BasisDirectory::Kind::link) {
+    const int basis_fd = entry.directory.basis[*basis.index]->source_fd();
     const int result =
         options_.dry_run ? 0 : sys::linkat(basis_fd, entry.name, entry.directory.destination_fd(), entry.name, 0);
     if (result < 0) {
@@ -393,9 +441,11 @@ bool EntrySyncer::use_basis_of_special(SyncEntry& entry, std::string_view target
     }
     entry.directory.is_touched = true;
     count_created(entry);
-    if (options_.report_unchanged) {
-      tell(entry, SyncAction::hard_linked, 0, target);
-    }
+  }
+  if (options_.report_unchanged) {
+    SyncEntry known = entry;
+    known.exists = true;
+    tell(known, kind == BasisDirectory::Kind::link ? SyncAction::hard_linked : SyncAction::none, 0, target);
   }
   is_done_ = true;
   return true;
@@ -409,6 +459,12 @@ void EntrySyncer::sync_regular(SyncEntry& entry) {
     return;
   }
   const bool is_file = entry.exists && S_ISREG(entry.existing.stx_mode);
+  if (!entry.directory.basis.empty()) {
+    if (const std::optional<bool> used = use_basis(entry)) {
+      is_done_ = *used;
+      return;
+    }
+  }
   std::uint16_t changes = is_file ? attribute_changes(job_, entry.source, entry.existing) : 0;
   if (is_file) {
     changes |= extended_changes(job_, entry.source_dirfd(), entry.source_name, entry.directory.destination_fd(),
@@ -426,17 +482,13 @@ void EntrySyncer::sync_regular(SyncEntry& entry) {
       return;  // only what is shorter is updated
     }
   }
-  if (!entry.exists && !entry.directory.basis.empty()) {
-    if (const std::optional<bool> used = use_basis(entry)) {
-      is_done_ = *used;
-      return;
-    }
-  }
   // An older version in another tree: what is told is what differs from that.
   struct statx other = {};
-  const bool is_elsewhere = !entry.exists && find_in_basis(entry, other) != nullptr;
+  const DirectoryRef* const basis = entry.exists ? nullptr : find_in_basis(entry, other);
+  const bool is_elsewhere = basis != nullptr;
   if (is_elsewhere) {
-    changes = attribute_changes(job_, entry.source, other);
+    changes = attribute_changes(job_, entry.source, other) |
+              extended_changes(job_, entry.source_dirfd(), entry.source_name, (*basis)->source_fd(), entry.name, false);
   }
   if ((is_file || is_elsewhere) && options_.checksum) {
     changes |= bit(SyncChange::content);
@@ -506,11 +558,10 @@ bool EntrySyncer::set_attributes_of(const SyncEntry& entry, const char* name, Is
                         entry.path);
 }
 
-// Finds an unchanged file in the other trees: compares, links or copies it. Empty: there is none.
-std::optional<bool> EntrySyncer::use_basis(SyncEntry& entry) {
-  std::optional<std::size_t> best;
-  bool best_has_attributes = false;
-  for (std::size_t i = 0; i < entry.directory.basis.size() && !best_has_attributes; ++i) {
+// The first unchanged file in the other trees; one with the same attributes is preferred.
+std::optional<EntrySyncer::FileBasis> EntrySyncer::look_for_file(const SyncEntry& entry) {
+  std::optional<FileBasis> best;
+  for (std::size_t i = 0; i < entry.directory.basis.size() && !(best && best->has_attributes); ++i) {
     const DirectoryRef& basis = entry.directory.basis[i];
     struct statx found = {};
     bool is_known = true;
@@ -522,32 +573,53 @@ std::optional<bool> EntrySyncer::use_basis(SyncEntry& entry) {
         attribute_changes(job_, entry.source, found) == 0 &&
         extended_changes(job_, entry.source_dirfd(), entry.source_name, basis->source_fd(), entry.name, false) == 0;
     if (!best || has_attributes) {
-      best = i;
-      best_has_attributes = has_attributes;
+      best = {.index = i, .has_attributes = has_attributes, .identity = identity_of(found)};
     }
   }
-  if (!best) {
+  return best;
+}
+
+// Finds an unchanged file in the other trees: compares, links or copies it. Empty: there is none. What is in the
+// destination already makes way for an exact match only (rsync(1), --link-dest, "since 3.1.0").
+std::optional<bool> EntrySyncer::use_basis(SyncEntry& entry) {
+  const BasisDirectory::Kind kind = options_.basis.front().kind;  // all are of one kind
+  const bool copies = kind == BasisDirectory::Kind::copy || kind == BasisDirectory::Kind::reflink;
+  const bool is_file = entry.exists && S_ISREG(entry.existing.stx_mode);
+  if (is_file && copies) {
     return std::nullopt;
   }
-  const BasisDirectory::Kind kind = options_.basis[*best].kind;
-  const int basis_fd = entry.directory.basis[*best]->source_fd();
-  if (best_has_attributes && kind == BasisDirectory::Kind::compare) {
-    return true;
+  const std::optional<FileBasis> found = look_for_file(entry);
+  if (!found || (is_file && !found->has_attributes)) {
+    return std::nullopt;
   }
-  if (best_has_attributes && kind == BasisDirectory::Kind::link) {
-    const int result =
-        options_.dry_run ? 0 : sys::linkat(basis_fd, entry.name, entry.directory.destination_fd(), entry.name, 0);
-    if (result == 0) {
+  if (found->has_attributes && kind == BasisDirectory::Kind::compare) {
+    return leave_to_basis(entry);
+  }
+  const int basis_fd = entry.directory.basis[found->index]->source_fd();
+  if (found->has_attributes && kind == BasisDirectory::Kind::link) {
+    if (is_file && found->identity == identity_of(entry.existing)) {
+      return std::nullopt;
+    }
+    const Linking linked = options_.dry_run ? Linking{} : give_name(basis_fd, entry.name, entry);
+    if (linked.error == 0) {
+      entry.exists = is_file;
       entry.directory.is_touched = true;
       count_created(entry);
       if (options_.report_unchanged) {
+        entry.exists = true;  // as it is told
         tell(entry, SyncAction::hard_linked, 0);
       }
       return true;
     }
-    if (result != -EMLINK && result != -EXDEV && result != -EPERM) {
-      job_.fail(SyncProblem::cannot_link, -result, "linkat", entry.path);
+    if (linked.error != EMLINK && linked.error != EXDEV && linked.error != EPERM) {
+      if (linked.is_told) {
+        return false;
+      }
+      job_.fail(SyncProblem::cannot_link, linked.error, linked.operation, entry.path);
       return false;
+    }
+    if (is_file) {
+      return std::nullopt;
     }
   }
   std::optional<FileWriter::Written> written;
@@ -560,9 +632,45 @@ std::optional<bool> EntrySyncer::use_basis(SyncEntry& entry) {
     return false;
   }
   report_.data.merge(written->report);
+  entry.exists = false;
   count_created(entry);
-  tell_created_beside_basis(entry, {});
+  tell_created_beside_basis(entry, {}, found->index);
   return true;
+}
+
+// --compare-dest has it: the destination is not to hold it, too. Whether that is so now.
+bool EntrySyncer::leave_to_basis(SyncEntry& entry) {
+  if (entry.exists && !make_way(entry)) {
+    return false;
+  }
+  if (options_.report_unchanged) {
+    entry.exists = true;  // as it is told
+    tell(entry, SyncAction::none, 0);
+  }
+  return true;
+}
+
+// Makes the entry's name one more of the file `from`, replacing what has the name by a rename.
+EntrySyncer::Linking EntrySyncer::give_name(int from_dirfd, const char* from, const SyncEntry& entry) {
+  const int dirfd = entry.directory.destination_fd();
+  const std::string temporary = entry.exists ? temporary_name_for(entry.name) : std::string(entry.name);
+  const auto make = [&] { return sys::linkat(from_dirfd, from, dirfd, temporary.c_str(), 0); };
+  int result = make();
+  if (result == -EEXIST && entry.exists && sys::unlinkat(dirfd, temporary.c_str(), 0) == 0) {
+    result = make();  // what a killed process left
+  }
+  if (result < 0 || !entry.exists) {
+    return {.error = -result};
+  }
+  if (options_.backup && !backups_.make(dirfd, entry.directory.path, entry.name, true)) {
+    (void)sys::unlinkat(dirfd, temporary.c_str(), 0);
+    return {.error = ECANCELED, .is_told = true};
+  }
+  result = sys::renameat2(dirfd, temporary.c_str(), dirfd, entry.name, 0);
+  if (result < 0) {
+    (void)sys::unlinkat(dirfd, temporary.c_str(), 0);
+  }
+  return {.error = -result, .operation = "renameat2"};
 }
 
 // ------------------------------------------------------------------------------------------ symlinks, specials
@@ -594,12 +702,13 @@ void EntrySyncer::sync_symlink(SyncEntry& entry) {
       changes |= bit(SyncChange::time) | bit(SyncChange::time_now);
     }
   }
-  if (use_basis_of_special(entry, *target)) {
+  const SpecialBasis basis = look_for_special(entry, *target);
+  if (use_basis_of_special(entry, basis, *target)) {
     return;
   }
   const int dirfd = options_.dry_run && !entry.directory.destination ? -1 : entry.directory.destination_fd();
   make_by_rename(
-      entry, changes, [&](const char* name) { return sys::symlinkat(target->c_str(), dirfd, name); }, *target);
+      entry, changes, [&](const char* name) { return sys::symlinkat(target->c_str(), dirfd, name); }, basis, *target);
 }
 
 void EntrySyncer::sync_special(SyncEntry& entry) {
@@ -620,17 +729,19 @@ void EntrySyncer::sync_special(SyncEntry& entry) {
       changes |= bit(SyncChange::time) | bit(SyncChange::time_now);
     }
   }
-  if (use_basis_of_special(entry, {})) {
+  const SpecialBasis basis = look_for_special(entry, {});
+  if (use_basis_of_special(entry, basis, {})) {
     return;
   }
   const int dirfd = options_.dry_run && !entry.directory.destination ? -1 : entry.directory.destination_fd();
   make_by_rename(entry, changes,
-                 [&](const char* name) { return sys::mknodat(dirfd, name, mode & (S_IFMT | 0777U), number); }, {});
+                 [&](const char* name) { return sys::mknodat(dirfd, name, mode & (S_IFMT | 0777U), number); }, basis,
+                 {});
 }
 
 // Makes what takes its name at once, replacing what is there by a rename; tells it as created.
 bool EntrySyncer::make_by_rename(SyncEntry& entry, std::uint16_t changes, const std::function<int(const char*)>& make,
-                                 std::string_view target) {
+                                 const SpecialBasis& basis, std::string_view target) {
   if (entry.exists && S_ISDIR(entry.existing.stx_mode) && !make_way(entry)) {
     return false;
   }
@@ -667,7 +778,17 @@ bool EntrySyncer::make_by_rename(SyncEntry& entry, std::uint16_t changes, const 
   }
   entry.exists = was_same_kind;
   count_created(entry);
-  tell(entry, SyncAction::created, changes, target);
+  if (basis.index) {
+    // Told is what differs from the other tree's: its content, unless it is the very same.
+    entry.exists = true;
+    changes = basis.changes | (basis.is_same ? 0 : bit(SyncChange::content));
+    if (!basis.is_same && !keeps_times(options_, entry.source.stx_mode)) {
+      changes |= bit(SyncChange::time) | bit(SyncChange::time_now);
+    }
+  }
+  if (!basis.is_same || options_.report_unchanged) {
+    tell(entry, SyncAction::created, changes, target);
+  }
   return true;
 }
 
@@ -685,15 +806,15 @@ void EntrySyncer::sync_linked(const SyncDirectoryRef& self, SyncEntry& entry, co
   const LinkName name{self, entry.name, entry.source_directory, entry.source_name};
   LinkName first;
   hooks_.hold(*self);  // before the claim: a deferred name may be linked, and let go of, at once
-  const LinkGroups::Claim claim = links_.claim(inode, entry.source.stx_nlink, name, first);
+  // Where symlinks are followed, an inode can be met more often than it has names.
+  const bool is_followed = options_.symlinks != SymlinkMode::keep && options_.symlinks != SymlinkMode::skip_unsafe &&
+                           !options_.remove_source_files;
+  const std::uint32_t names = is_followed ? std::numeric_limits<std::uint32_t>::max() : entry.source.stx_nlink;
+  const LinkGroups::Claim claim = links_.claim(inode, names, name, first);
   if (claim == LinkGroups::Claim::deferred) {
     return;
   }
   hooks_.let_go(self);
-  if (claim == LinkGroups::Claim::failed) {
-    make();
-    return;
-  }
   if (claim == LinkGroups::Claim::link) {
     if (hooks_.pin(*first.directory)) {
       link_to(entry, first);
@@ -701,9 +822,8 @@ void EntrySyncer::sync_linked(const SyncDirectoryRef& self, SyncEntry& entry, co
     }
     return;
   }
-  const bool is_made = make();
-  const std::vector<LinkName> waiting = links_.settle(inode, is_made ? std::optional(name) : std::nullopt);
-  for (const LinkName& later : waiting) {
+  std::optional<LinkName> made = make() ? std::optional(name) : std::nullopt;
+  for (const LinkName& later : links_.settle(inode, made)) {
     if (hooks_.pin(*later.directory)) {
       SyncEntry other{.directory = *later.directory,
                       .name = later.name.c_str(),
@@ -713,10 +833,10 @@ void EntrySyncer::sync_linked(const SyncDirectoryRef& self, SyncEntry& entry, co
                       .follows = entry.follows,
                       .source = entry.source};
       if (look_at_destination(other)) {
-        if (is_made) {
-          link_to(other, name);
-        } else {
-          sync_non_directory(other);
+        if (made) {
+          link_to(other, *made);
+        } else if (sync_non_directory(other)) {
+          made = later;
         }
       }
       hooks_.unpin(*later.directory);
@@ -744,11 +864,13 @@ bool EntrySyncer::link_to(SyncEntry& entry, const LinkName& first) {
     }
     return true;
   }
-  const int dirfd = entry.directory.destination_fd();
   const int first_dirfd = first.directory->destination_fd();
   struct statx target = {};
   if (const int result = sys::statx(first_dirfd, first.name.c_str(), AT_SYMLINK_NOFOLLOW, STATX_BASIC_STATS, target);
       result < 0) {
+    if (result == -ENOENT && !options_.basis.empty()) {
+      return sync_non_directory(entry);  // --compare-dest has the first name, and the destination has it not
+    }
     job_.fail(SyncProblem::cannot_link, -result, "statx", entry.path);
     return false;
   }
@@ -764,29 +886,14 @@ bool EntrySyncer::link_to(SyncEntry& entry, const LinkName& first) {
   if (entry.exists && S_ISDIR(entry.existing.stx_mode) && !make_way(entry)) {
     return false;
   }
-  const std::string temporary = entry.exists ? temporary_name_for(entry.name) : std::string(entry.name);
-  const auto make = [&] { return sys::linkat(first_dirfd, first.name.c_str(), dirfd, temporary.c_str(), 0); };
-  int result = make();
-  if (result == -EEXIST && entry.exists && sys::unlinkat(dirfd, temporary.c_str(), 0) == 0) {
-    result = make();
-  }
-  const char* operation = "linkat";
-  if (result == 0 && entry.exists) {
-    if (options_.backup && !backups_.make(dirfd, entry.directory.path, entry.name, true)) {
-      (void)sys::unlinkat(dirfd, temporary.c_str(), 0);
-      return false;
-    }
-    operation = "renameat2";
-    result = sys::renameat2(dirfd, temporary.c_str(), dirfd, entry.name, 0);
-    if (result < 0) {
-      (void)sys::unlinkat(dirfd, temporary.c_str(), 0);
-    }
-  }
-  if (result == -EMLINK || result == -EXDEV) {
+  const Linking linked = give_name(first_dirfd, first.name.c_str(), entry);
+  if (linked.error == EMLINK || linked.error == EXDEV) {
     return sync_non_directory(entry);  // no more links to be had: a file of its own
   }
-  if (result < 0) {
-    job_.fail(SyncProblem::cannot_link, -result, operation, entry.path);
+  if (linked.error != 0) {
+    if (!linked.is_told) {
+      job_.fail(SyncProblem::cannot_link, linked.error, linked.operation, entry.path);
+    }
     return false;
   }
   entry.directory.is_touched = true;

@@ -31,6 +31,8 @@ class EntrySyncer {
   // Looks at the source `name` in `from`, following symlinks as the options say, and adjusts what it finds. False: it
   // takes no part, or it failed, which is reported. `is_operand`: it is named in the call.
   bool find(const Directory& from, const char* name, bool is_operand, SyncEntry& entry);
+  // Makes a directory that only has to be there: with no attributes of the source, and untold.
+  Outcome make_bare_directory(SyncEntry& entry);
   // Looks at what is in the destination under the entry's name.
   bool look_at_destination(SyncEntry& entry);
 
@@ -43,6 +45,24 @@ class EntrySyncer {
   [[nodiscard]] bool clears_directories() const noexcept;
 
  private:
+  // An unchanged file in one of the other trees.
+  struct FileBasis {
+    std::size_t index = 0;  // of SyncOptions::basis
+    bool has_attributes = false;
+    InodeIdentity identity;
+  };
+  // A symlink or special file of the same type in one of the other trees.
+  struct SpecialBasis {
+    std::optional<std::size_t> index;  // none: there is none
+    bool is_equal = false;             // in its target, or device number
+    bool is_same = false;              // in its attributes, too
+    std::uint16_t changes = 0;         // of attributes
+  };
+  struct Linking {
+    int error = 0;
+    const char* operation = "linkat";
+    bool is_told = false;  // the error was reported already
+  };
   Outcome sync_directory(SyncEntry& entry);
   void sync_regular(SyncEntry& entry);
   void sync_symlink(SyncEntry& entry);
@@ -51,16 +71,20 @@ class EntrySyncer {
   bool link_to(SyncEntry& entry, const LinkName& first);
   bool sync_non_directory(SyncEntry& entry);
   bool make_by_rename(SyncEntry& entry, std::uint16_t changes, const std::function<int(const char*)>& make,
-                      std::string_view target);
+                      const SpecialBasis& basis, std::string_view target);
   bool finish_made(const SyncEntry& entry, const char* name);
   template <typename IsExpected, typename Wanted>
   bool set_attributes_of(const SyncEntry& entry, const char* name, IsExpected is_expected, Wanted wanted);
   bool is_kept(const SyncEntry& entry);
   bool is_unchanged(const SyncEntry& entry, int dirfd, const char* name, const struct statx& existing, bool& is_known);
+  std::optional<FileBasis> look_for_file(const SyncEntry& entry);
   std::optional<bool> use_basis(SyncEntry& entry);
-  bool use_basis_of_special(SyncEntry& entry, std::string_view target);
-  static const DirectoryRef* find_in_basis(const SyncEntry& entry, struct statx& found);
-  void tell_created_beside_basis(const SyncEntry& entry, std::string_view target);
+  bool leave_to_basis(SyncEntry& entry);
+  SpecialBasis look_for_special(const SyncEntry& entry, std::string_view target);
+  bool use_basis_of_special(SyncEntry& entry, const SpecialBasis& basis, std::string_view target);
+  Linking give_name(int from_dirfd, const char* from, const SyncEntry& entry);
+  static const DirectoryRef* find_in_basis(const SyncEntry& entry, struct statx& found, std::size_t from = 0);
+  void tell_created_beside_basis(const SyncEntry& entry, std::string_view target, std::size_t from = 0);
   bool update_attributes(const SyncEntry& entry, std::uint16_t changes);
   bool make_way(SyncEntry& entry);
   void remove_source(const SyncEntry& entry);

@@ -10,7 +10,7 @@ namespace ferry {
 namespace {
 
 // The name relative to the source: no leading or doubled slashes, ".." taken back. "/./" stays, because it says where
-// the implied directories begin; so does a trailing slash.
+// the implied directories begin; so do a leading "./" and a trailing slash.
 Result<std::string> cleaned(std::string_view name) {
   std::vector<std::string_view> parts;
   for (std::size_t begin = 0; begin < name.size();) {
@@ -34,6 +34,9 @@ Result<std::string> cleaned(std::string_view name) {
   }
   if (clean.empty()) {
     return ".";
+  }
+  if (name.starts_with("./")) {
+    clean.insert(0, "./");  // it means the source's own attributes, too
   }
   if (name.ends_with('/')) {
     clean += '/';

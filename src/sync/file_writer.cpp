@@ -182,6 +182,16 @@ std::optional<FileWriter::Written> FileWriter::write_from(const SyncEntry& entry
       !S_ISREG(source.status.stx_mode)) {
     return write(entry);
   }
+  if (job_.options.acls || job_.options.xattrs) {
+    source.attributes.reset(
+        sys::openat(entry.source_dirfd(), entry.source_name, O_PATH | (entry.follows ? 0 : O_NOFOLLOW)));
+    if (!source.attributes) {
+      const int error = -source.attributes.get();
+      job_.fail(error == ENOENT ? SyncProblem::vanished : SyncProblem::cannot_open_source, error, "openat",
+                entry.source_path());
+      return std::nullopt;
+    }
+  }
   return replace(entry, source);
 }
 
@@ -193,6 +203,7 @@ std::optional<FileWriter::Written> FileWriter::copy_all(const SyncEntry& entry, 
     return fail(entry, copied.error());
   }
   if (copied->source_changed) {
+    source.has_changed = true;
     job_.fail(SyncProblem::source_changed, EAGAIN, "copy", entry.source_path());
   }
   if (copied->bytes_copied <= small_file_bytes) {
@@ -207,7 +218,12 @@ bool FileWriter::finish(const SyncEntry& entry, const Source& source, int out, c
   if (source.status.stx_ino == entry.source.stx_ino) {
     wanted.stx_mtime = source.status.stx_mtime;  // of the content that was copied
   }
-  (void)set_attributes(job_, {source.fd.get(), false}, wanted, {out, false}, state, entry.path);
+  if (source.has_changed) {
+    wanted.stx_mtime = {};  // a time that no file has by chance: the next run looks again
+  }
+  const MetadataTarget from =
+      source.attributes ? MetadataTarget{source.attributes.get(), true} : MetadataTarget{source.fd.get(), false};
+  (void)set_attributes(job_, from, wanted, {out, false}, state, entry.path);
   if (job_.options.fsync) {
     if (const int result = sys::fsync(out); result < 0) {
       job_.fail(SyncProblem::cannot_write, -result, "fsync", entry.path);
@@ -326,19 +342,30 @@ std::optional<FileWriter::Written> FileWriter::append(const SyncEntry& entry, So
     job_.fail(SyncProblem::cannot_create, error, "openat", entry.path);
     return std::nullopt;
   }
-  const auto copied = copy_range(source.fd.get(), old_size, out.get(), old_size, source.status.stx_size - old_size,
-                                 copy_options_of(job_.options));
+  auto copied = copy_range(source.fd.get(), old_size, out.get(), old_size, source.status.stx_size - old_size,
+                           copy_options_of(job_.options));
   if (!copied) {
     return fail(entry, copied.error());
   }
+  copied->source_changed = note_change(entry, source);
   if (!finish(entry, source, out.get(), state_after_writing(job_, entry))) {
     return std::nullopt;
   }
   return Written{.report = *copied, .literal_bytes = copied->bytes_copied, .matched_bytes = old_size};
 }
 
-std::optional<FileWriter::Written> FileWriter::update_blocks(const SyncEntry& entry, const Source& source, int old,
-                                                             int out, std::uint64_t old_size) {
+// Whether the source is another now than when it was opened; that is told.
+bool FileWriter::note_change(const SyncEntry& entry, Source& source) {
+  struct statx now = {};
+  if (sys::statx(source.fd.get(), "", AT_EMPTY_PATH, STATX_BASIC_STATS, now) < 0 || is_changed(source.status, now)) {
+    source.has_changed = true;
+    job_.fail(SyncProblem::source_changed, EAGAIN, "copy", entry.source_path());
+  }
+  return source.has_changed;
+}
+
+std::optional<FileWriter::Written> FileWriter::update_blocks(const SyncEntry& entry, Source& source, int old, int out,
+                                                             std::uint64_t old_size) {
   const std::uint64_t size = source.status.stx_size;
   Written written;
   left_.resize(compare_bytes);
@@ -394,11 +421,7 @@ std::optional<FileWriter::Written> FileWriter::update_blocks(const SyncEntry& en
       return std::nullopt;
     }
   }
-  struct statx now = {};
-  if (sys::statx(source.fd.get(), "", AT_EMPTY_PATH, STATX_BASIC_STATS, now) < 0 || is_changed(source.status, now)) {
-    job_.fail(SyncProblem::source_changed, EAGAIN, "copy", entry.source_path());
-    written.report.source_changed = true;
-  }
+  written.report.source_changed = note_change(entry, source);
   written.report.bytes_by_method[static_cast<std::size_t>(CopyMethod::read_write)] = written.literal_bytes;
   written.report.bytes_copied = written.literal_bytes;
   written.report.size_bytes = offset;

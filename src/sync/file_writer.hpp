@@ -37,14 +37,17 @@ class FileWriter {
   struct Source {
     UniqueFd fd;
     struct statx status = {};
+    bool has_changed = false;          // while it was copied
+    UniqueFd attributes = UniqueFd();  // where ACLs and attributes come from, if not from `fd`
   };
   bool open_source(const SyncEntry& entry, Source& source);
   int open_existing(const SyncEntry& entry, int flags, UniqueFd& fd) const;
   std::optional<Written> write_in_place(const SyncEntry& entry, Source& source);
   std::optional<Written> append(const SyncEntry& entry, Source& source);
   std::optional<Written> replace(const SyncEntry& entry, Source& source);
-  std::optional<Written> update_blocks(const SyncEntry& entry, const Source& source, int old, int out,
+  std::optional<Written> update_blocks(const SyncEntry& entry, Source& source, int old, int out,
                                        std::uint64_t old_size);
+  bool note_change(const SyncEntry& entry, Source& source);
   std::optional<Written> copy_all(const SyncEntry& entry, Source& source, int out, std::uint64_t old_size);
   bool finish(const SyncEntry& entry, const Source& source, int out, const AttributeState& state);
   std::optional<Written> fail(const SyncEntry& entry, const Error& error);

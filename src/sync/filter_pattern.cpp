@@ -118,7 +118,11 @@ bool match(std::string_view pattern, std::string_view text, unsigned& tries) noe
         }
         break;
       }
-      case '\\': p += p + 1 < pattern.size() ? 1 : 0; [[fallthrough]];
+      case '\\':
+        if (++p == pattern.size()) {
+          return false;  // as rsync has it: nothing is quoted, and nothing matches
+        }
+        [[fallthrough]];
       default:
         if (pattern[p] != text[t]) {
           return false;

@@ -23,6 +23,11 @@ enum class FilterVerdict : std::uint8_t {
   exclude_perishable,
 };
 
+// Whether to a sender there is no such entry: what is perishable is so only where a directory is being deleted.
+[[nodiscard]] constexpr bool hides(FilterVerdict verdict) noexcept {
+  return verdict == FilterVerdict::exclude || verdict == FilterVerdict::exclude_perishable;
+}
+
 // An immutable list of rules; what a directory adds makes a new list that shares the old one. Thread-safe.
 class FilterRules {
  public:

@@ -28,7 +28,6 @@ class LinkGroups {
     make,      // The caller makes the name, then calls settle().
     link,      // `first` is there to be linked to.
     deferred,  // Another worker is making the first name and will link this one.
-    failed,    // The first name could not be made: the caller makes its own, and needs not settle it.
   };
 
   Claim claim(InodeIdentity inode, std::uint32_t names, const LinkName& name, LinkName& first) {
@@ -46,14 +45,21 @@ class LinkGroups {
       group.waiting.push_back(name);
       return Claim::deferred;
     }
-    const bool is_made = group.first.has_value();
-    if (is_made) {
-      first = *group.first;
+    if (!group.first) {  // the first name was not made: this one takes its place
+      group.is_settled = false;
+      return Claim::make;
     }
+    first = *group.first;
     if (group.names_left == 0) {
       groups_.erase(found);
     }
-    return is_made ? Claim::link : Claim::failed;
+    return Claim::link;
+  }
+
+  // Whether names of this inode are still to come.
+  [[nodiscard]] bool knows(InodeIdentity inode) {
+    const std::scoped_lock lock(mutex_);
+    return groups_.contains(inode);
   }
 
   // The first name is there, or (empty) could not be made; returns the names left meanwhile.

@@ -15,7 +15,16 @@ namespace {
 // Of a deep tree only the lowest directories are held open; the others are found again through "..".
 constexpr std::size_t most_open_levels = 16;
 
-// What rmdir(2) would find.
+FileType type_of(int dirfd, const char* name, FileType told) {
+  struct statx status = {};
+  if (told != FileType::unknown || sys::statx(dirfd, name, AT_SYMLINK_NOFOLLOW, STATX_TYPE, status) < 0) {
+    return told;
+  }
+  return file_type_of_mode(status.stx_mode);
+}
+
+}  // namespace
+
 bool holds_something(int dirfd, const char* name) {
   const UniqueFd fd(sys::openat(dirfd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW));
   const auto batch = std::make_unique_for_overwrite<EntryBatch>();
@@ -26,16 +35,6 @@ bool holds_something(int dirfd, const char* name) {
   }
   return false;
 }
-
-FileType type_of(int dirfd, const char* name, FileType told) {
-  struct statx status = {};
-  if (told != FileType::unknown || sys::statx(dirfd, name, AT_SYMLINK_NOFOLLOW, STATX_TYPE, status) < 0) {
-    return told;
-  }
-  return file_type_of_mode(status.stx_mode);
-}
-
-}  // namespace
 
 void count_entry(SyncReport::Counts& counts, FileType type) noexcept {
   switch (type) {

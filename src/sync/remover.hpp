@@ -12,6 +12,9 @@
 namespace ferry {
 
 // Adds one entry of that type.
+// Whether rmdir(2) would find the directory not empty.
+bool holds_something(int dirfd, const char* name);
+
 void count_entry(SyncReport::Counts& counts, FileType type) noexcept;
 
 // One per worker; not thread-safe.

@@ -69,7 +69,14 @@ void SyncJob::fail(SyncProblem problem, Error error) {
     case SyncProblem::stopped: break;
     case SyncProblem::cannot_stat_source:
     case SyncProblem::cannot_read_directory:
-      has_read_error = true;
+      // A name that is not there hides nothing that should be kept; a directory that cannot be opened might.
+      has_read_error = has_read_error || error.errno_value() != ENOENT || std::string_view(error.operation) != "statx";
+      is_partial_ = true;
+      break;
+    case SyncProblem::cannot_open_source:
+    case SyncProblem::cannot_read_source:
+      // Deletions that are still to come as a whole do not come, as with rsync.
+      has_read_error = has_read_error || options.delete_mode == DeleteMode::after;
       is_partial_ = true;
       break;
     default: is_partial_ = true; break;

@@ -77,6 +77,8 @@ SyncTraversal::SyncTraversal(SyncJob& job, Backups& backups, unsigned workers)
 }
 
 void SyncTraversal::run(Pass pass, SyncDirectoryRef root) {
+  is_first_of_two_ = pass == Pass::deletions && !has_transferred_;
+  has_transferred_ = has_transferred_ || pass == Pass::transfer;
   pass_ = pass;
   scheduler_.run(Task{.kind = Task::Kind::root, .directory = std::move(root)});
 }
@@ -195,7 +197,7 @@ void SyncTraversal::finish(SyncDirectory& directory) {
   if (!directory.destination || options_.dry_run) {
     return;
   }
-  if (pass_ == Pass::deletions && (!directory.is_touched || options_.delete_mode == DeleteMode::before)) {
+  if (pass_ == Pass::deletions && (!directory.is_touched || is_first_of_two_)) {
     return;  // it is as the transfer left it, or still to be dealt with
   }
   const bool sets = directory.has_attributes;
@@ -339,8 +341,8 @@ bool SyncTraversal::takes_part(const SyncDirectory& directory, const char* name,
       type = file_type_of_mode(status.stx_mode);
     }
   }
-  return directory.rules->empty() || directory.rules->verdict(directory.path_of(name), type == FileType::directory,
-                                                              FilterSide::sender) != FilterVerdict::exclude;
+  return directory.rules->empty() ||
+         !hides(directory.rules->verdict(directory.path_of(name), type == FileType::directory, FilterSide::sender));
 }
 
 void SyncTraversal::visit(unsigned worker, const SyncDirectoryRef& directory, const std::shared_ptr<EntryList>& list,
@@ -412,8 +414,9 @@ void SyncTraversal::visit_one(unsigned worker, const SyncDirectoryRef& directory
     return;
   }
   const bool is_directory = S_ISDIR(entry.source.stx_mode);
-  if (listed.plan != nullptr && !directory->rules->empty() &&
-      directory->rules->verdict(entry.path, is_directory, FilterSide::sender) == FilterVerdict::exclude) {
+  // The parents that --relative names on the way are there whatever the rules say.
+  if (listed.plan != nullptr && !listed.plan->is_implied && !directory->rules->empty() &&
+      hides(directory->rules->verdict(entry.path, is_directory, FilterSide::sender))) {
     return;
   }
   if (is_directory) {
@@ -433,8 +436,11 @@ void SyncTraversal::visit_one(unsigned worker, const SyncDirectoryRef& directory
       }
       return;
     }
-    if (options_.prune_empty_dirs &&
-        !holds_any_file(entry.source_dirfd(), entry.source_name, entry.follows, entry.path, directory->rules)) {
+    const bool has_listed = listed.plan != nullptr && !listed.plan->children.empty();
+    const bool has_contents = directory->recursive || (listed.plan != nullptr && listed.plan->contents);
+    if (options_.prune_empty_dirs && !has_listed &&
+        (!has_contents ||
+         !holds_any_file(entry.source_dirfd(), entry.source_name, entry.follows, entry.path, directory->rules))) {
       return;
     }
     const bool is_bare = listed.plan != nullptr && listed.plan->is_implied && !options_.implied_dirs;
@@ -445,7 +451,7 @@ void SyncTraversal::visit_one(unsigned worker, const SyncDirectoryRef& directory
         return;
       }
       if (!entry.exists || !S_ISDIR(entry.existing.stx_mode)) {
-        outcome = workers_[worker]->sync(directory, entry);
+        outcome = workers_[worker]->make_bare_directory(entry);
       }
     } else {
       outcome = workers_[worker]->sync(directory, entry);
@@ -464,13 +470,11 @@ void SyncTraversal::visit_one(unsigned worker, const SyncDirectoryRef& directory
     entrance->plan = listed.plan;
     if (!is_entered || is_crossing) {
       // Only its attributes are left, for which it is opened all the same.
+      entrance->is_entered = false;
       entrance->plan = nullptr;
     }
     directory->pending.fetch_add(1);
-    Task task{.kind = Task::Kind::enter, .directory = directory, .entrance = std::move(entrance)};
-    task.begin = is_entered && !is_crossing ? 1 : 0;
-    task.entrance->first_source = is_entered && !is_crossing ? source_index : ~0U;
-    scheduler_.push(worker, std::move(task));
+    scheduler_.push(worker, Task{.kind = Task::Kind::enter, .directory = directory, .entrance = std::move(entrance)});
     return;
   }
   (void)workers_[worker]->sync(directory, entry);
@@ -511,8 +515,7 @@ bool SyncTraversal::holds_any_file(int dirfd, const char* name, bool follow, con
         type = file_type_of_mode(status.stx_mode);
       }
       const bool is_directory = type == FileType::directory;
-      if (!own->empty() &&
-          own->verdict(joined(path, entry.name), is_directory, FilterSide::sender) == FilterVerdict::exclude) {
+      if (!own->empty() && hides(own->verdict(joined(path, entry.name), is_directory, FilterSide::sender))) {
         continue;
       }
       if (!is_directory) {
@@ -558,7 +561,7 @@ SyncDirectoryRef SyncTraversal::enter(unsigned /*worker*/, const SyncDirectoryRe
   child->is_new = entrance.is_new;
   child->differs = entrance.differs;
   child->plan = entrance.plan;
-  const bool is_entered = entrance.first_source != ~0U;
+  const bool is_entered = entrance.is_entered;
   child->recursive = parent->recursive;
   child->contents = is_entered;
   bool has_attributes = true;
@@ -615,9 +618,8 @@ void SyncTraversal::open_sources(SyncDirectory& child, const SyncDirectory& pare
     }
     return;
   }
-  const std::uint32_t first = entrance.first_source == ~0U ? 0 : entrance.first_source;
-  for (std::uint32_t i = first; i < parent.sources.size(); ++i) {
-    add(parent.sources[i], entrance.name, i == first);
+  for (std::uint32_t i = entrance.first_source; i < parent.sources.size(); ++i) {
+    add(parent.sources[i], entrance.name, i == entrance.first_source);
   }
 }
 
@@ -715,8 +717,11 @@ bool SyncTraversal::deletes_in(const SyncDirectory& directory) const {
 }
 
 bool SyncTraversal::is_protected(const SyncDirectory& directory, const char* name, FileType type) const {
-  if (options_.backup && !options_.delete_excluded && backups_.is_backup_name(name)) {
-    return true;  // rsync adds the rule "P *~" itself
+  // rsync adds the rule "P *~" itself, unless excluded names are deleted. With --delete-delay the copies' own backups
+  // are there already when deletions are looked for.
+  const bool protects_backups = !options_.delete_excluded || options_.delete_mode == DeleteMode::delay;
+  if (options_.backup && protects_backups && backups_.is_backup_name(name)) {
+    return true;
   }
   if (directory.receiver_rules->empty()) {
     return false;

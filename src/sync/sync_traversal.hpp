@@ -53,6 +53,7 @@ class SyncTraversal {
     bool is_new = false;
     bool differs = true;      // some attribute is not the source's
     bool is_missing = false;  // dry run: it would have been made
+    bool is_entered = true;   // its contents take part
     std::uint32_t first_source = 0;
     const PlanNode* plan = nullptr;
   };
@@ -103,6 +104,8 @@ class SyncTraversal {
   Backups& backups_;
   LinkGroups links_;
   Pass pass_ = Pass::transfer;
+  bool has_transferred_ = false;
+  bool is_first_of_two_ = false;  // the transfer, which gives directories their attributes, is still to come
   std::atomic<std::uint64_t> cost_ = 0;
   std::vector<std::unique_ptr<EntrySyncer>> workers_;
   Scheduler<Task> scheduler_;

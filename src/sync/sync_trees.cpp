@@ -78,7 +78,7 @@ class Run {
       return std::unexpected(SyncFailure{SyncExit::syntax, rules.error()});
     }
     rules_ = *rules;
-    auto plan = make_plan(job_, anchor_, sources);
+    auto plan = make_plan(job_, anchor_, *rules_, sources);
     if (!plan) {
       return std::unexpected(SyncFailure{SyncExit::syntax, plan.error()});
     }
@@ -275,7 +275,11 @@ class Run {
     }
     Backups backups(job_, destination_ ? destination_->source_fd() : -1);
     SyncTraversal traversal(job_, backups, workers_);
-    if (options_.delete_mode == DeleteMode::before && destination_) {
+    // What --remove-source-files takes away must not look like something that the source does not have.
+    const bool is_last = options_.delete_mode == DeleteMode::after || options_.delete_mode == DeleteMode::delay;
+    const bool deletes_last = is_last && !options_.remove_source_files;
+    const bool deletes_first = options_.delete_mode == DeleteMode::before || (is_last && options_.remove_source_files);
+    if (deletes_first && destination_) {
       traversal.run(SyncTraversal::Pass::deletions, make_root());
     }
     SyncDirectoryRef root = make_root();
@@ -285,8 +289,7 @@ class Run {
     }
     tell_root(*root);
     traversal.run(SyncTraversal::Pass::transfer, root);
-    const bool deletes_last = options_.delete_mode == DeleteMode::after || options_.delete_mode == DeleteMode::delay;
-    if (deletes_last && destination_ && !job_.stopped()) {
+    if (deletes_last && destination_ && !job_.stopped() && job_.may_delete()) {
       traversal.run(SyncTraversal::Pass::deletions, make_root());
     }
     SyncReport report = traversal.report();
