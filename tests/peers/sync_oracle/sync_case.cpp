@@ -316,8 +316,8 @@ void CaseMaker::base_options() {
 }
 
 std::string CaseMaker::pattern() {
-  const std::string path = any_path(random_.one_in(3));
-  const std::string name = name_of(path);
+  std::string path = any_path(random_.one_in(3));
+  std::string name = name_of(path);
   switch (random_.below(13)) {
     case 0: return "/" + path;
     case 1: return name + "/";
@@ -699,7 +699,7 @@ SyncCase CaseMaker::make() {
   } else if (random_.one_in(10)) {
     files_from();
   } else if (random_.one_in(15)) {
-    case_.sources.push_back("outside/");
+    case_.sources.emplace_back("outside/");
   }
   if (random_.one_in(8)) {
     without_root();
