@@ -240,6 +240,9 @@ struct TreeReport {
   std::uint64_t skipped = 0;
   std::uint64_t errors = 0;
   std::chrono::nanoseconds elapsed{0};
+
+  /// Adds the numbers of another report; `elapsed` stays.
+  void merge(const TreeReport& other) noexcept;
 };
 
 /// Copies trees, one job after the other, remembering between calls what `cp` remembers between its operands: hard

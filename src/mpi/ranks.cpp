@@ -44,17 +44,6 @@ void add(TreeProgress& sum, const TreeProgress& part) {
   sum.entries_found += part.entries_found;
 }
 
-void add(TreeReport& sum, const TreeReport& part) {
-  sum.data.merge(part.data);
-  sum.regular_files += part.regular_files;
-  sum.directories += part.directories;
-  sum.symlinks += part.symlinks;
-  sum.hard_links += part.hard_links;
-  sum.special_files += part.special_files;
-  sum.skipped += part.skipped;
-  sum.errors += part.errors;
-}
-
 }  // namespace
 
 class Ranks::Impl final : public TreePartners {
@@ -332,7 +321,7 @@ void Ranks::Impl::handle(int from, Message&& message) {
           [&](const Report& report) {
             {
               const std::scoped_lock lock(mutex_);
-              add(reports_.report, report.report);
+              reports_.report.merge(report.report);
               reports_.failed = reports_.failed || report.failed;
               ++reports_arrived_;
             }
@@ -625,7 +614,7 @@ Ranks::Outcome Ranks::finish(const TreeReport& own, bool failed) {
   }
   const Report others = impl_->wait_for_reports();
   Outcome outcome{own, failed || others.failed};
-  add(outcome.report, others.report);
+  outcome.report.merge(others.report);
   return outcome;
 }
 

@@ -477,17 +477,9 @@ void TreeCopier::State::read_failed(Directory& directory, Error error) {
 TreeReport TreeCopier::State::report() const {
   TreeReport sum;
   for (const auto& copier : copiers_) {
-    if (!copier) {
-      continue;
+    if (copier) {
+      sum.merge(std::as_const(*copier).report());
     }
-    const TreeReport& part = std::as_const(*copier).report();
-    sum.data.merge(part.data);
-    sum.regular_files += part.regular_files;
-    sum.directories += part.directories;
-    sum.symlinks += part.symlinks;
-    sum.hard_links += part.hard_links;
-    sum.special_files += part.special_files;
-    sum.skipped += part.skipped;
   }
   sum.elapsed = elapsed_;
   sum.errors = job.errors();
@@ -496,6 +488,17 @@ TreeReport TreeCopier::State::report() const {
 }
 
 // ---------------------------------------------------------------------------------------------- public
+
+void TreeReport::merge(const TreeReport& other) noexcept {
+  data.merge(other.data);
+  regular_files += other.regular_files;
+  directories += other.directories;
+  symlinks += other.symlinks;
+  hard_links += other.hard_links;
+  special_files += other.special_files;
+  skipped += other.skipped;
+  errors += other.errors;
+}
 
 TreeCopier::TreeCopier(TreeOptions options) {
   const unsigned workers = worker_count(options.jobs);
